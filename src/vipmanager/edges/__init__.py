@@ -1,0 +1,1 @@
+"""One module per outside world; each implements a port."""

@@ -1,0 +1,1 @@
+"""A VPC on one Linux machine: real packets, a faithful EC2 endpoint, faults on command."""

@@ -1,0 +1,1 @@
+"""The lab's EC2 endpoint."""
