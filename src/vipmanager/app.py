@@ -1,0 +1,123 @@
+"""Wires the edges to the engine, and lives through a container's life."""
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from types import FrameType
+
+from vipmanager.core.failures import Failure
+from vipmanager.core.findings import Kind
+from vipmanager.core.report import Report
+from vipmanager.core.settings import Mode, Settings
+from vipmanager.edges.ec2 import Ec2
+from vipmanager.edges.imds import Imds
+from vipmanager.edges.kernel import IpRoute, NetlinkWatch
+from vipmanager.edges.logs import Log, LogReporter
+from vipmanager.engine.inbox import Inbox, SystemClock
+from vipmanager.engine.loop import NETLINK, Ending, Loop
+from vipmanager.engine.observe import Observer
+from vipmanager.engine.passes import Passes
+from vipmanager.engine.wave import Pace, Wave
+from vipmanager.ports import Reporter
+
+OK, FAILED, BUG = 0, 1, 70
+"""Exit codes; 70 is sysexits' EX_SOFTWARE."""
+
+GRACE = 0.5
+"""Seconds for the loop to end after a signal; calls under way are left to their own end."""
+
+
+class _Reporters:
+    """Several reporters as one."""
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self._reporters = reporters
+
+    def report(self, report: Report) -> None:
+        for reporter in self._reporters:
+            reporter.report(report)
+
+
+def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
+    """Run the agent as the settings say; give the container's exit code."""
+    log = Log(as_json=settings.log_json, level=settings.log_level)
+    inbox = Inbox()
+    over = threading.Event()
+    codes: list[int] = []
+
+    def live() -> None:
+        try:
+            codes.append(_live(settings, inbox, log, environ))
+        except Failure as failure:
+            log.line("error", "failed", str(failure))
+            codes.append(FAILED)
+        except BaseException:
+            codes.append(BUG)
+            raise  # the thread's traceback goes to stderr
+        finally:
+            over.set()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        log.line("info", "stopping", f"{signal.Signals(number).name}: stopping")
+        inbox.stop()
+        threading.Timer(GRACE, over.set).start()
+
+    # A pod gets SIGTERM, and as process 1 no signal has a default action.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    # The loop has a thread of its own so that a signal is obeyed while a call is under way.
+    threading.Thread(target=live, name="loop", daemon=True).start()
+    over.wait()
+    if codes:
+        return codes[0]
+    return OK if settings.mode is Mode.SIDECAR else FAILED
+
+
+def _live(settings: Settings, inbox: Inbox, log: Log, environ: Mapping[str, str]) -> int:
+    clock = SystemClock()
+    cloud = Ec2(route_role=settings.route_role)
+    # botocore takes longer to import than everything before its first call.
+    threading.Thread(target=_warm, args=(cloud,), name="warm", daemon=True).start()
+    kernel = IpRoute()
+    # Subscribed before the first reading, so that no change falls between them.
+    watch = NetlinkWatch(lambda: inbox.put(NETLINK))
+    observer = Observer(kernel, Imds(allow_v1=settings.imds_v1, environ=environ), cloud, settings)
+    wave = Wave(cloud, pace=Pace(settings.rate, clock), clock=clock, inbox=inbox)
+    passes = Passes(settings, observer=observer, kernel=kernel, wave=wave, clock=clock)
+    reporters: list[Reporter] = [LogReporter(log)]
+    if settings.http_port:
+        from vipmanager.edges.http import Probes  # noqa: PLC0415 - 20 ms, where it is asked for
+
+        reporters.append(Probes(port=settings.http_port, resync=settings.resync))
+    loop = Loop(settings, passes=passes, inbox=inbox, clock=clock, reporter=_Reporters(*reporters))
+    watch.start()
+    if settings.mode is Mode.SIDECAR:
+        loop.sidecar()
+        return OK
+    ending, report = loop.init()
+    if ending is Ending.CONVERGED:
+        return OK
+    log.line("error", "ended", _verdict(ending, report))
+    return FAILED
+
+
+def _warm(cloud: Ec2) -> None:
+    try:
+        cloud.warm()
+    except Exception:  # noqa: BLE001 - the first call meets it again, and translates it
+        return
+
+
+def _verdict(ending: Ending, report: Report) -> str:
+    """Sum an initContainer's failure up: each table that is not right, with what was said."""
+    wrong: dict[str, list[str]] = {}
+    for judged in report.wrong:
+        wrong.setdefault(judged.steer.table, []).append(str(judged.steer.destination))
+    tables = {j.steer.table for j in report.judged}
+    if wrong:
+        names = "; ".join(f"{table} ({', '.join(which)})" for table, which in wrong.items())
+        head = f"{len(wrong)} of {len(tables)} route tables not right: {names}"
+    else:
+        head = "; ".join(f.text for f in report.findings if f.kind is not Kind.SKIPPED)
+    return f"gave up, {ending.value}: {head}"

@@ -1,0 +1,7 @@
+"""`vipmanager demo`: a failover, live, on this machine."""
+
+import argparse
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""

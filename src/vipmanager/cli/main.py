@@ -1,0 +1,44 @@
+"""The command line: which command, which flags, and one clear line when something is wrong."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from vipmanager import __version__
+from vipmanager.cli import run
+
+USAGE = 2
+"""Exit code for a configuration or a command line that can't be used."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; give its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="vipmanager",
+        description="Keeps a floating IP reachable when its pod moves to another "
+        "Availability Zone.",
+    )
+    parser.add_argument("--version", action="version", version=f"vipmanager {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run.add(commands)
+    _add_lab(commands, argv if argv is not None else sys.argv[1:])
+    arguments = parser.parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except BrokenPipeError:
+        # The reader went away; what is left to flush has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    return code
+
+
+def _add_lab(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", argv: Sequence[str]
+) -> None:
+    """Add the lab's commands; the agent starts without importing them."""
+    if argv[:1] == ["run"]:
+        return
+    from vipmanager.cli import demo  # noqa: PLC0415
+
+    demo.add(commands)

@@ -1,0 +1,71 @@
+"""`vipmanager run`: the container's command."""
+
+import argparse
+import os
+import sys
+from typing import NoReturn
+
+from vipmanager import app
+from vipmanager.edges.settings import KEYS, SettingsError, load
+
+_USAGE = 2
+
+_DESCRIPTION = """\
+Steer the pod's floating IPs to the ENIs under its interfaces.
+
+Every setting is a key of the ConfigMap, in the environment; a flag overrides it.
+"""
+
+_EPILOG = """\
+examples:
+  VPCRTTag=role=vip Intf1Peers=10.10.10.48,10.0.0.0/24 vipmanager run
+  vipmanager run --peers 1=10.10.10.48 --VPCRTTag role=vip --RunAsSidecar True
+"""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "run",
+        help="steer the pod's floating IPs (the container's command)",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--peers",
+        action="append",
+        default=[],
+        metavar="N=LIST",
+        help="Intf<N>Peers: hosts and networks that talk to the N-th interface",
+    )
+    for key in KEYS:
+        parser.add_argument(
+            f"--{key.name}",
+            metavar="VALUE",
+            help=f"{key.meaning.replace('%', '%%')} [{key.default or 'none'}]",
+        )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> NoReturn:
+    """Run the agent and end the process."""
+    environ = dict(os.environ)
+    for peers in arguments.peers:
+        number, _, networks = peers.partition("=")
+        environ[f"Intf{number}Peers"] = networks
+    for key in KEYS:
+        value = getattr(arguments, key.name)
+        if value is not None:
+            environ[key.name] = value
+    try:
+        settings = load(environ)
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"vipmanager: {problem}", file=sys.stderr)
+        sys.exit(_USAGE)
+    code = app.run(settings, environ)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads that still wait for an answer must not hold the pod up.
+    os._exit(code)

@@ -1,0 +1,136 @@
+"""Every write, as a value with a reason: printed, applied, simulated and tested alike."""
+
+from dataclasses import dataclass
+
+from vipmanager.core.values import (
+    MAIN_TABLE,
+    EniId,
+    KernelRoute,
+    Network,
+    PolicyRule,
+    RouteKind,
+    RouteTableId,
+    Target,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRule:
+    """Add a policy rule to the pod."""
+
+    rule: PolicyRule
+    reason: str
+
+    def __str__(self) -> str:
+        """Show it as `ip` writes it."""
+        return f"ip rule add {_rule(self.rule)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveRule:
+    """Remove one of our own policy rules."""
+
+    rule: PolicyRule
+    reason: str
+
+    def __str__(self) -> str:
+        """Show it as `ip` writes it."""
+        return f"ip rule del {_rule(self.rule)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRoute:
+    """Add a route to the pod; `over` is the route of our own that it takes the place of."""
+
+    route: KernelRoute
+    over: KernelRoute | None = None
+    reason: str
+
+    def __str__(self) -> str:
+        """Show it as `ip` writes it."""
+        verb = "add" if self.over is None else "replace"
+        return f"ip route {verb} {show_route(self.route)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveRoute:
+    """Remove one of our own routes from the pod."""
+
+    route: KernelRoute
+    reason: str
+
+    def __str__(self) -> str:
+        """Show it as `ip` writes it."""
+        return f"ip route del {show_route(self.route)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRoute:
+    """Create a VPC route that is absent."""
+
+    table: RouteTableId
+    destination: Network
+    eni: EniId
+    reason: str
+
+    def __str__(self) -> str:
+        """Show what changes, and where."""
+        return f"{self.destination} in {self.table}: none -> {self.eni}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceRoute:
+    """Point an existing VPC route at another ENI, without a gap."""
+
+    table: RouteTableId
+    destination: Network
+    eni: EniId
+    before: Target
+    reason: str
+
+    def __str__(self) -> str:
+        """Show what changes, and where."""
+        return f"{self.destination} in {self.table}: {self.before} -> {self.eni}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisableSourceDestCheck:
+    """Let an ENI of our own carry traffic for addresses that EC2 does not know."""
+
+    eni: EniId
+    reason: str
+
+    def __str__(self) -> str:
+        """Show what changes."""
+        return f"{self.eni}: source/dest check on -> off"
+
+
+KernelAction = AddRule | RemoveRule | AddRoute | RemoveRoute
+RouteWrite = CreateRoute | ReplaceRoute
+CloudAction = RouteWrite | DisableSourceDestCheck
+Action = KernelAction | CloudAction
+
+
+def show_route(route: KernelRoute) -> str:
+    """Write a route in iproute2's words (ip-route(8))."""
+    words = ["throw"] if route.kind is RouteKind.THROW else []
+    words.append(str(route.destination))
+    if route.gateway is not None:
+        words += ["via", str(route.gateway)]
+    if route.device is not None and route.kind is RouteKind.UNICAST:
+        words += ["dev", route.device]
+    if route.on_link:
+        words.append("onlink")
+    if route.table != MAIN_TABLE:
+        words += ["table", str(route.table)]
+    if route.source is not None:
+        words += ["src", str(route.source)]
+    if route.metric:
+        words += ["metric", str(route.metric)]
+    words += ["proto", str(route.protocol)]
+    return " ".join(words)
+
+
+def _rule(rule: PolicyRule) -> str:
+    source = rule.source if rule.source is not None else "all"
+    return f"from {source} lookup {rule.table} priority {rule.priority} protocol {rule.protocol}"

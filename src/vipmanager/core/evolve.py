@@ -1,0 +1,93 @@
+"""What an action makes of the world: the "after" of a plan, and the worlds of the tests."""
+
+from dataclasses import replace
+from typing import assert_never
+
+from vipmanager.core.actions import (
+    Action,
+    AddRoute,
+    AddRule,
+    CreateRoute,
+    DisableSourceDestCheck,
+    RemoveRoute,
+    RemoveRule,
+    ReplaceRoute,
+)
+from vipmanager.core.values import (
+    CloudRoute,
+    CloudState,
+    EniId,
+    KernelState,
+    Network,
+    RouteTable,
+    RouteTableId,
+    World,
+    eni_target,
+    order,
+)
+
+
+def evolve(world: World, action: Action) -> World:
+    """Give the world after one action has succeeded."""
+    match action:
+        case AddRule() | RemoveRule() | AddRoute() | RemoveRoute():
+            return replace(world, kernel=_kernel(world.kernel, action))
+        case CreateRoute() | ReplaceRoute() | DisableSourceDestCheck():
+            return replace(world, cloud=_cloud(world.cloud, action))
+        case _:
+            assert_never(action)
+
+
+def _kernel(
+    kernel: KernelState, action: AddRule | RemoveRule | AddRoute | RemoveRoute
+) -> KernelState:
+    match action:
+        case AddRule(rule=rule):
+            return replace(kernel, rules=(*kernel.rules, rule))
+        case RemoveRule(rule=rule):
+            return replace(kernel, rules=tuple(r for r in kernel.rules if r != rule))
+        case AddRoute(route=route):
+            others = tuple(r for r in kernel.routes if r.key != route.key)
+            return replace(kernel, routes=(*others, route))
+        case RemoveRoute(route=route):
+            return replace(kernel, routes=tuple(r for r in kernel.routes if r.key != route.key))
+        case _:
+            assert_never(action)
+
+
+def _cloud(
+    cloud: CloudState, action: CreateRoute | ReplaceRoute | DisableSourceDestCheck
+) -> CloudState:
+    match action:
+        case (
+            CreateRoute(table=table, destination=destination, eni=eni)
+            | ReplaceRoute(table=table, destination=destination, eni=eni)
+        ):
+            return _point(cloud, table, destination, eni)
+        case DisableSourceDestCheck(eni=eni):
+            return replace(
+                cloud,
+                enis=tuple(
+                    replace(e, source_dest_check=False) if e.id == eni else e for e in cloud.enis
+                ),
+            )
+        case _:
+            assert_never(action)
+
+
+def _point(cloud: CloudState, table: RouteTableId, destination: Network, eni: EniId) -> CloudState:
+    instance = next((e.instance for e in cloud.enis if e.id == eni), None)
+    attached = any(e.id == eni and e.attached for e in cloud.enis)
+    route = CloudRoute(
+        destination=destination,
+        target=eni_target(eni, instance),
+        blackhole=not attached,
+    )
+
+    def pointed(t: RouteTable) -> RouteTable:
+        others = [r for r in t.routes if r.destination != destination or r.propagated]
+        return replace(
+            t, routes=tuple(sorted([*others, route], key=lambda r: order(r.destination)))
+        )
+
+    return replace(cloud, tables=tuple(pointed(t) if t.id == table else t for t in cloud.tables))

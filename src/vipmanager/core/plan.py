@@ -1,0 +1,174 @@
+"""Desired minus observed is the plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from vipmanager.core.actions import (
+    Action,
+    AddRoute,
+    AddRule,
+    CloudAction,
+    CreateRoute,
+    DisableSourceDestCheck,
+    KernelAction,
+    RemoveRoute,
+    RemoveRule,
+    ReplaceRoute,
+)
+from vipmanager.core.claim import Judged, Verdict
+from vipmanager.core.desired import Desired
+from vipmanager.core.findings import Condition, Finding, find
+from vipmanager.core.podnet import HELD_TABLE, PROTOCOL, held_mark
+from vipmanager.core.settings import Settings
+from vipmanager.core.values import EniId, KernelRoute, KernelState, Network, PolicyRule, order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The writes, in the order in which they are applied: make before break.
+
+    The kernel answers before the cloud steers; what is no longer wanted goes last.
+    """
+
+    prepare: tuple[KernelAction, ...] = ()
+    steer: tuple[CloudAction, ...] = ()
+    tidy: tuple[KernelAction, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """All of it."""
+        return (*self.prepare, *self.steer, *self.tidy)
+
+
+def plan(
+    settings: Settings,
+    want: Desired,
+    kernel: KernelState,
+    judged: Sequence[Judged],
+    held: frozenset[tuple[Network, EniId]],
+) -> Plan:
+    """Plan all writes.
+
+    Args:
+        settings: what the operator allows.
+        want: what shall be.
+        kernel: what is in the pod.
+        judged: a verdict for each steer.
+        held: the destinations whose mark shall be in the pod.
+    """
+    prepare, findings = _additions(want, kernel, held)
+    steer: list[CloudAction] = []
+    for eni in want.enis:
+        if eni.source_dest_check and any(ip.eni == eni.id for ip in want.floating):
+            if settings.manage_source_dest_check:
+                steer.append(DisableSourceDestCheck(eni=eni.id, reason="it carries a floating IP"))
+            else:
+                addresses = ", ".join(str(ip.address) for ip in want.floating if ip.eni == eni.id)
+                name = next(ip.interface for ip in want.floating if ip.eni == eni.id)
+                findings.append(
+                    find(
+                        Condition.SOURCE_DEST_CHECK,
+                        eni.id,
+                        eni=eni.id,
+                        interface=name,
+                        address=addresses,
+                    )
+                )
+    steer += [_write(j) for j in judged if j.verdict is Verdict.WRITE]
+    return Plan(
+        prepare=tuple(prepare),
+        steer=tuple(steer),
+        tidy=tuple(_removals(want, kernel, held)),
+        findings=tuple(findings),
+    )
+
+
+def _write(judged: Judged) -> CreateRoute | ReplaceRoute:
+    steer, route = judged.steer, judged.route
+    if route is None:
+        return CreateRoute(
+            table=steer.table,
+            destination=steer.destination,
+            eni=steer.eni,
+            reason=judged.reason,
+        )
+    return ReplaceRoute(
+        table=steer.table,
+        destination=steer.destination,
+        eni=steer.eni,
+        before=route.target,
+        reason=judged.reason,
+    )
+
+
+def _marks(held: frozenset[tuple[Network, EniId]]) -> tuple[KernelRoute, ...]:
+    return tuple(
+        held_mark(destination, eni)
+        for destination, eni in sorted(held, key=lambda h: (order(h[0]), h[1]))
+    )
+
+
+def _additions(
+    want: Desired, kernel: KernelState, held: frozenset[tuple[Network, EniId]]
+) -> tuple[list[KernelAction], list[Finding]]:
+    present = {r.key: r for r in kernel.routes}
+    ours = {r.key: r for r in kernel.routes if r.protocol == PROTOCOL}
+    actions: list[KernelAction] = []
+    findings: list[Finding] = []
+    for route in (*want.routes, *_marks(held)):
+        old = ours.get(route.key) or present.get(route.key)
+        if old is None:
+            actions.append(AddRoute(route=route, reason=_purpose(route)))
+        elif old.way == route.way:
+            continue
+        elif old.protocol == PROTOCOL:
+            actions.append(AddRoute(route=route, over=old, reason=_purpose(route)))
+        else:
+            findings.append(
+                find(
+                    Condition.KERNEL_ROUTE_FOREIGN,
+                    route.destination,
+                    destination=route.destination,
+                    route=f"dev {old.device} proto {old.protocol}",
+                    key="the peers",
+                )
+            )
+    # The kernel takes the same rule under another protocol for a duplicate.
+    rules = {_way(r) for r in kernel.rules}
+    actions += [
+        AddRule(rule=rule, reason="answers leave by the interface that was asked")
+        for rule in want.rules
+        if _way(rule) not in rules
+    ]
+    return actions, findings
+
+
+def _removals(
+    want: Desired, kernel: KernelState, held: frozenset[tuple[Network, EniId]]
+) -> list[KernelAction]:
+    keep_routes = {r.key for r in (*want.routes, *_marks(held))}
+    keep_rules = {_way(r) for r in want.rules}
+    reason = "no longer wanted"
+    return [
+        *(
+            RemoveRule(rule=rule, reason=reason)
+            for rule in kernel.rules
+            if rule.protocol == PROTOCOL and _way(rule) not in keep_rules
+        ),
+        *(
+            RemoveRoute(route=route, reason=reason)
+            for route in kernel.routes
+            if route.protocol == PROTOCOL and route.key not in keep_routes
+        ),
+    ]
+
+
+def _way(rule: PolicyRule) -> PolicyRule:
+    return replace(rule, protocol=PROTOCOL)
+
+
+def _purpose(route: KernelRoute) -> str:
+    if route.table == HELD_TABLE:
+        return "steered and read back"
+    return "peers are reached through the floating IP's ENI"

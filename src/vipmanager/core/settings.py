@@ -1,0 +1,79 @@
+"""What the operator asked for, already checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+from vipmanager.core.values import Address, Network, RouteTableId
+
+
+class Mode(Enum):
+    """How long the agent lives."""
+
+    INIT = "init"
+    SIDECAR = "sidecar"
+
+
+class Pattern(Enum):
+    """What is routed for a floating IP."""
+
+    HOST = 1
+    """The address alone; it lies outside the VPC."""
+    SUBNET = 2
+    """The whole CIDR of the dummy subnet that it lies in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagSelector:
+    """`key` or `key=value`; both may hold `*` and `?`, as in EC2's filters."""
+
+    key: str
+    value: str | None = None
+
+    def __str__(self) -> str:
+        """Show it as it was written."""
+        return self.key if self.value is None else f"{self.key}={self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """A token bucket: `burst` calls at once, then `refill` a second."""
+
+    burst: int = 50
+    refill: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The configuration table of the README, as values."""
+
+    peers: Mapping[int, tuple[Network, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """By interface number, from 1."""
+    tags: tuple[TagSelector, ...] = ()
+    """Empty means ALL."""
+    tables: tuple[RouteTableId, ...] = ()
+    """Named tables in order of importance; they win over tags."""
+    mode: Mode = Mode.INIT
+    pattern: Pattern = Pattern.HOST
+    source_routing: bool = False
+    interfaces: tuple[str, ...] = ()
+    """Glob patterns; empty means every interface but `lo` and the primary."""
+    floating: tuple[Network, ...] = ()
+    """Empty means any address."""
+    route_role: str | None = None
+    init_timeout: float = 0.0
+    """Seconds; 0 is no limit."""
+    resync: float = 30.0
+    """Seconds between full readings of a sidecar."""
+    rate: Rate = Rate()
+    manage_source_dest_check: bool = False
+    http_port: int = 0
+    log_json: bool = False
+    log_level: str = "info"
+    protected: tuple[Address, ...] = ()
+    """Addresses the pod must reach through its primary interface: cluster API, credentials."""
+    region: str | None = None
+    """From the environment; used where IMDS can't tell."""
+    imds_v1: bool = False
+    """Fall back to IMDSv1 where v2 is refused."""

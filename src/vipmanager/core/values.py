@@ -1,0 +1,306 @@
+"""The nouns of the whole program: what a pod, a kernel and a VPC hold, as frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_network,
+)
+from types import MappingProxyType
+from typing import NewType
+
+EniId = NewType("EniId", str)
+InstanceId = NewType("InstanceId", str)
+Mac = NewType("Mac", str)
+RouteTableId = NewType("RouteTableId", str)
+SubnetId = NewType("SubnetId", str)
+VpcId = NewType("VpcId", str)
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+MAIN_TABLE = 254
+"""The kernel's main routing table (`RT_TABLE_MAIN`, rtnetlink.h)."""
+
+
+def host(address: Address) -> Network:
+    """Give the /32 or /128 that holds one address."""
+    return ip_network(address)
+
+
+def covers(network: Network, other: Network | Address) -> bool:
+    """Tell whether `network` holds all of `other`; never across families."""
+    inner = other if isinstance(other, IPv4Network | IPv6Network) else host(other)
+    if isinstance(network, IPv4Network) and isinstance(inner, IPv4Network):
+        return inner.subnet_of(network)
+    if isinstance(network, IPv6Network) and isinstance(inner, IPv6Network):
+        return inner.subnet_of(network)
+    return False
+
+
+def order(network: Network) -> tuple[int, int, int]:
+    """Sort key that puts IPv4 before IPv6, then by address, then by length."""
+    return network.version, int(network.network_address), network.prefixlen
+
+
+# --- the pod -----------------------------------------------------------------------------------
+
+
+class AddressState(Enum):
+    """Whether the kernel lets an address be used (ip-address(8), flags)."""
+
+    READY = auto()
+    TENTATIVE = auto()
+    """Duplicate address detection still runs."""
+    DUPLICATE = auto()
+    """`dadfailed`: another host answered for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodAddress:
+    """A lasting address of global scope on a pod interface."""
+
+    address: Address
+    prefix_length: int
+    state: AddressState = AddressState.READY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodInterface:
+    """A link in the pod's network namespace."""
+
+    name: str
+    index: int
+    mac: Mac
+    up: bool = True
+    addresses: tuple[PodAddress, ...] = ()
+
+
+class RouteKind(Enum):
+    """The route types that this program reads or writes (ip-route(8))."""
+
+    UNICAST = auto()
+    THROW = auto()
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelRoute:
+    """A route of the pod's kernel."""
+
+    destination: Network
+    table: int = MAIN_TABLE
+    gateway: Address | None = None
+    device: str | None = None
+    source: Address | None = None
+    metric: int = 0
+    protocol: int = 0
+    kind: RouteKind = RouteKind.UNICAST
+    on_link: bool = False
+
+    @property
+    def key(self) -> tuple[Network, int, int]:
+        """What the kernel allows only one route of."""
+        return self.destination, self.table, self.metric
+
+    @property
+    def way(self) -> tuple[object, ...]:
+        """Everything that decides where a packet goes, and nothing else."""
+        return self.key, self.gateway, self.device, self.source, self.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRule:
+    """A routing policy rule `from SOURCE lookup TABLE`."""
+
+    priority: int
+    source: Network | None
+    table: int
+    protocol: int = 0
+    version: int = 4
+    plain: bool = True
+    """False where the rule has selectors or actions that this value can't hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelState:
+    """One reading of the pod's network namespace, both families."""
+
+    interfaces: tuple[PodInterface, ...] = ()
+    routes: tuple[KernelRoute, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()
+
+
+# --- the node ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataEni:
+    """What IMDS tells of one MAC; None where it answers 404, which means "not yet"."""
+
+    mac: Mac
+    id: EniId | None = None
+    vpc: VpcId | None = None
+    subnet: SubnetId | None = None
+    subnet_ipv4: IPv4Network | None = None
+    device_index: int | None = None
+    card_index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeMetadata:
+    """What IMDS tells of the instance that carries the pod."""
+
+    instance: InstanceId
+    region: str
+    enis: tuple[MetadataEni, ...] = ()
+    macs: frozenset[Mac] = frozenset()
+    """Every MAC in the listing, also those whose keys were not read."""
+
+
+# --- the VPC -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eni:
+    """A network interface as EC2 describes it."""
+
+    id: EniId
+    mac: Mac
+    vpc: VpcId
+    subnet: SubnetId
+    addresses: frozenset[Address] = frozenset()
+    """The addresses that EC2 assigned to it; never a floating IP of pattern 1."""
+    source_dest_check: bool = True
+    instance: InstanceId | None = None
+    attached: bool = False
+    device_index: int = 0
+    card_index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subnet:
+    """A subnet of the VPC."""
+
+    id: SubnetId
+    vpc: VpcId
+    networks: tuple[Network, ...]
+
+    @property
+    def ipv4(self) -> IPv4Network | None:
+        """Its one IPv4 block; None in an IPv6-only subnet."""
+        return next((n for n in self.networks if isinstance(n, IPv4Network)), None)
+
+
+class TargetKind(Enum):
+    """What a VPC route points at, as far as it matters here."""
+
+    ENI = auto()
+    LOCAL = auto()
+    OTHER = auto()
+    """A gateway, NAT, peering, ...: never replaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The next hop of a VPC route."""
+
+    kind: TargetKind
+    id: str
+    instance: InstanceId | None = None
+
+    def __str__(self) -> str:
+        """Show the id, with the instance behind an ENI."""
+        return f"{self.id} ({self.instance})" if self.instance else self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudRoute:
+    """A route in a VPC route table."""
+
+    destination: Network
+    target: Target
+    blackhole: bool = False
+    propagated: bool = False
+
+
+def eni_target(eni: EniId, instance: InstanceId | None = None) -> Target:
+    """Build the target that this program writes."""
+    return Target(kind=TargetKind.ENI, id=eni, instance=instance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTable:
+    """A VPC route table."""
+
+    id: RouteTableId
+    vpc: VpcId
+    main: bool = False
+    subnets: tuple[SubnetId, ...] = ()
+    edges: tuple[str, ...] = ()
+    """Gateways it is associated with: such a table refuses routes to outside the VPC."""
+    tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    routes: tuple[CloudRoute, ...] = ()
+
+    @property
+    def local(self) -> tuple[Network, ...]:
+        """The VPC's own CIDR blocks, which every table routes as local."""
+        return tuple(r.destination for r in self.routes if r.target.kind is TargetKind.LOCAL)
+
+    def route_to(self, destination: Network) -> CloudRoute | None:
+        """Find the route for exactly this destination; a static one beats a propagated one."""
+        found = [r for r in self.routes if r.destination == destination]
+        return min(found, key=lambda r: r.propagated, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudState:
+    """One reading of the VPC."""
+
+    tables: tuple[RouteTable, ...] = ()
+    enis: tuple[Eni, ...] = ()
+    """The ENIs of our own instance, and those that were looked up."""
+    subnets: tuple[Subnet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Both worlds that an action can change."""
+
+    kernel: KernelState
+    cloud: CloudState
+
+
+# --- what is wanted ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatingIP:
+    """A pod address that the VPC shall route to the ENI under its interface."""
+
+    address: Address
+    interface: str
+    eni: EniId
+    vpc: VpcId
+    destination: Network
+    """What is routed: the address alone (pattern 1), or its whole subnet (pattern 2)."""
+    ready: bool = True
+    """False while the interface is down or the address tentative: what is held stays held, and
+    nothing new is steered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steer:
+    """One cloud route that shall be: this destination, in this table, to this ENI."""
+
+    table: RouteTableId
+    destination: Network
+    eni: EniId
+
+    def __str__(self) -> str:
+        """Show it as an operator writes it."""
+        return f"{self.destination} in {self.table}"

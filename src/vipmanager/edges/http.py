@@ -1,0 +1,112 @@
+"""What kubelet asks: /healthz, /readyz, and /status for people and tools."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from vipmanager.core.failures import Permanent
+from vipmanager.core.health import Health, alive
+from vipmanager.core.report import Report
+
+
+class Probes:
+    """A `Reporter` that answers HTTP probes."""
+
+    def __init__(self, *, port: int, resync: float) -> None:
+        """Listen at once, on every address of the pod.
+
+        Raises:
+            Permanent: the port can't be had.
+        """
+        self._resync = resync
+        self._health = Health()
+        self._report: Report | None = None
+        self._passed = time.monotonic()
+        probes = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, body, kind = probes.answer(self.path)
+                payload = body.encode()
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(payload)))
+                self.end_headers()
+                self.wfile.write(payload)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+                pass
+
+        try:
+            self._server = ThreadingHTTPServer(("", port), Handler)
+        except OSError as error:
+            raise Permanent(
+                f"HTTPPort={port}: {error.strerror}", "choose a port that nothing in the pod uses"
+            ) from error
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()
+
+    def report(self, report: Report) -> None:
+        """Take one pass's report."""
+        self._health = self._health.after(report)
+        self._report = report
+        self._passed = time.monotonic()
+
+    def answer(self, path: str) -> tuple[int, str, str]:
+        """Give status, body and content type for a path."""
+        match path.partition("?")[0]:
+            case "/healthz":
+                turning = alive(since_pass=time.monotonic() - self._passed, resync=self._resync)
+                return (200, "ok\n", "text/plain") if turning else (503, "stuck\n", "text/plain")
+            case "/readyz":
+                status = 200 if self._health.ready else 503
+                return status, f"{self._health.why}\n", "text/plain"
+            case "/status":
+                return (
+                    200,
+                    json.dumps(_status(self._report, self._health), indent=1),
+                    "application/json",
+                )
+            case _:
+                return 404, "/healthz /readyz /status\n", "text/plain"
+
+
+def _status(report: Report | None, health: Health) -> dict[str, object]:
+    if report is None:
+        return {"ready": health.ready, "why": health.why}
+    return {
+        "ready": health.ready,
+        "why": health.why,
+        "pass": report.number,
+        "observed": report.observed,
+        "floatingIPs": [
+            {
+                "address": str(ip.address),
+                "interface": ip.interface,
+                "eni": ip.eni,
+                "destination": str(ip.destination),
+            }
+            for ip in report.floating
+        ],
+        "routes": [
+            {
+                "table": j.steer.table,
+                "destination": str(j.steer.destination),
+                "target": str(j.route.target) if j.route else None,
+                "verdict": j.verdict.name.lower(),
+                "reason": j.reason,
+            }
+            for j in report.judged
+        ],
+        "findings": [
+            {
+                "condition": f.condition.name,
+                "kind": f.kind.name.lower(),
+                "subject": f.subject,
+                "text": f.text,
+                "remedy": f.remedy,
+            }
+            for f in report.findings
+        ],
+    }

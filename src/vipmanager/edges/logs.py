@@ -1,0 +1,171 @@
+"""Log lines from reports: one line a change, nothing when nothing changes."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TextIO
+
+from vipmanager.core.actions import CreateRoute, DisableSourceDestCheck, ReplaceRoute
+from vipmanager.core.findings import Condition, Finding, Kind
+from vipmanager.core.report import Done, Report
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_OF_KIND = {
+    Kind.SKIPPED: "info",
+    Kind.WAITING: "warning",
+    Kind.REFUSED: "error",
+    Kind.FAILED: "error",
+}
+
+
+class Log:
+    """Writes lines; the only place that knows their form."""
+
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        level: str,
+        stream: TextIO | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._as_json = as_json
+        self._least = LEVELS[level]
+        self._stream = stream if stream is not None else sys.stderr
+        self._wall = wall
+
+    def line(self, level: str, event: str, text: str, **fields: object) -> None:
+        """Write one line, at once.
+
+        Args:
+            level: debug, info, warning or error.
+            event: a word for machines.
+            text: a sentence for people.
+            fields: more for machines; shown in JSON only.
+        """
+        if LEVELS[level] < self._least:
+            return
+        wall = datetime.fromtimestamp(self._wall(), UTC)
+        at = wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if self._as_json:
+            entry: dict[str, object] = {"time": at, "level": level, "event": event, "text": text}
+            # CLOCK_MONOTONIC is one clock for all processes of a node: durations can be compared.
+            entry |= {"monotonic": time.monotonic()} | {k: _plain(v) for k, v in fields.items()}
+            line = json.dumps(entry)
+        else:
+            line = f"{at} {level.upper():<7} {text}"
+        print(line, file=self._stream, flush=True)
+
+
+class LogReporter:
+    """Says what a pass changed, and each finding once when it comes and once when it goes."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._said: dict[Finding, None] = {}
+        self._was_clean = False
+        self._writes = 0
+        self._began = time.monotonic()
+
+    def report(self, report: Report) -> None:
+        """Take one pass's report."""
+        for done in report.done:
+            self._done(done, report)
+        self._findings(report)
+        if report.clean and not self._was_clean:
+            steers = len(report.judged)
+            seconds = time.monotonic() - self._began
+            self._log.line(
+                "info",
+                "converged",
+                f"right: {_count(len(report.floating), 'floating IP')}, "
+                f"{_count(steers, 'route')}, read back after "
+                f"{_count(self._writes, 'write')} in {seconds:.2f} s",
+                writes=self._writes,
+                routes=steers,
+                seconds=round(seconds, 3),
+            )
+        elif not report.clean and self._was_clean:
+            self._began, self._writes = time.monotonic() - report.seconds, 0
+        self._writes += sum(d.failure is None and _is_write(d) for d in report.done)
+        if report.clean:
+            self._writes = 0
+        self._was_clean = report.clean if report.observed else self._was_clean
+        self._log.line(
+            "debug",
+            "pass",
+            f"pass {report.number} ({', '.join(report.reasons)}): {len(report.done)} actions, "
+            f"{report.seconds * 1000:.0f} ms",
+            number=report.number,
+            reasons=report.reasons,
+            seconds=report.seconds,
+        )
+
+    def _done(self, done: Done, report: Report) -> None:
+        if done.failure is not None:
+            return  # the finding says it, once
+        milliseconds = done.seconds * 1000
+        self._log.line(
+            "info",
+            "write" if _is_write(done) else "kernel",
+            f"{done.action} ({done.action.reason}; {milliseconds:.0f} ms)",
+            **_fields(done),
+            reasons=report.reasons,
+            milliseconds=round(milliseconds, 1),
+        )
+
+    def _findings(self, report: Report) -> None:
+        if not report.observed:
+            # What was found before still stands for all we know.
+            new = [f for f in report.findings if f not in self._said]
+            self._said.update(dict.fromkeys(report.findings))
+        else:
+            new = [f for f in report.findings if f not in self._said]
+            for gone in [f for f in self._said if f not in report.findings]:
+                if gone.kind is not Kind.SKIPPED:
+                    self._log.line(
+                        "info", "cleared", f"no longer so: {gone.text}", subject=gone.subject
+                    )
+            self._said = dict.fromkeys(report.findings)
+        for finding in new:
+            self._log.line(
+                _OF_KIND[finding.kind],
+                _event(finding),
+                str(finding),
+                condition=finding.condition.name,
+                subject=finding.subject,
+            )
+
+
+def _event(finding: Finding) -> str:
+    return "displaced" if finding.condition is Condition.DISPLACED else "finding"
+
+
+def _is_write(done: Done) -> bool:
+    return isinstance(done.action, CreateRoute | ReplaceRoute | DisableSourceDestCheck)
+
+
+def _fields(done: Done) -> dict[str, object]:
+    action = done.action
+    if not isinstance(action, CreateRoute | ReplaceRoute):
+        return {}
+    before = action.before if isinstance(action, ReplaceRoute) else None
+    return {
+        "table": action.table,
+        "destination": action.destination,
+        "before": before,
+        "after": action.eni,
+        "reason": action.reason,
+    }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,158 @@
+"""Worlds in memory: the same ports, the same contract, no outside.
+
+What an action does is `evolve`; these add only what an outside world can say no to.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from vipmanager.core.actions import (
+    AddRoute,
+    AddRule,
+    CloudAction,
+    CreateRoute,
+    KernelAction,
+    ReplaceRoute,
+)
+from vipmanager.core.evolve import evolve
+from vipmanager.core.failures import Conflict, Failure, Permanent
+from vipmanager.core.values import (
+    CloudState,
+    Eni,
+    EniId,
+    InstanceId,
+    KernelState,
+    Mac,
+    NodeMetadata,
+    RouteTable,
+    Subnet,
+    SubnetId,
+    VpcId,
+    World,
+)
+
+
+class MemoryKernel:
+    """The `Kernel` port."""
+
+    def __init__(self, state: KernelState) -> None:
+        self.state = state
+        self.refuse: Callable[[KernelAction], Failure | None] = lambda _: None
+        """Set it to make actions fail."""
+
+    def read(self) -> KernelState:
+        """Give the state."""
+        return self.state
+
+    def write(self, actions: Sequence[KernelAction]) -> Sequence[tuple[KernelAction, Failure]]:
+        """Apply all actions; give those that failed."""
+        failed: list[tuple[KernelAction, Failure]] = []
+        for action in actions:
+            failure = self.refuse(action) or self._taken(action)
+            if failure is not None:
+                failed.append((action, failure))
+            else:
+                world = World(kernel=self.state, cloud=CloudState())
+                self.state = evolve(world, action).kernel
+        return failed
+
+    def _taken(self, action: KernelAction) -> Failure | None:
+        match action:
+            case AddRoute(route=route, over=None):
+                taken = any(r.key == route.key for r in self.state.routes)
+            case AddRule(rule=rule):
+                taken = any(replace(r, protocol=rule.protocol) == rule for r in self.state.rules)
+            case _:
+                taken = False
+        return Conflict(f"`{action}` failed: File exists") if taken else None
+
+
+class MemoryMetadata:
+    """The `Metadata` port."""
+
+    def __init__(self, node: NodeMetadata | Failure) -> None:
+        self.node = node
+
+    def read(self, macs: Iterable[Mac]) -> NodeMetadata:
+        """Give the node with these MACs, or fail."""
+        if isinstance(self.node, Failure):
+            raise self.node
+        wanted = set(macs)
+        return replace(self.node, enis=tuple(e for e in self.node.enis if e.mac in wanted))
+
+
+class MemoryCloud:
+    """The `Cloud` port. Several agents may share one."""
+
+    def __init__(self, state: CloudState) -> None:
+        self.state = state
+        self.writes: list[CloudAction] = []
+        """Every write that succeeded, in order."""
+        self.refuse: Callable[[CloudAction], Failure | None] = lambda _: None
+        """Set it to make writes fail."""
+        self.unreachable: Failure | None = None
+        """Set it to make everything fail."""
+        self._lock = threading.Lock()
+
+    def connect(self, region: str) -> None:
+        """Do nothing: there is one region."""
+
+    def route_tables(self, vpcs: Iterable[VpcId]) -> tuple[RouteTable, ...]:
+        """Give the tables of these VPCs."""
+        wanted = set(vpcs)
+        return tuple(t for t in self._read().tables if t.vpc in wanted)
+
+    def instance_enis(self, instance: InstanceId) -> tuple[Eni, ...]:
+        """Give the ENIs attached to an instance."""
+        return tuple(e for e in self._read().enis if e.instance == instance)
+
+    def enis_by_mac(self, macs: Iterable[Mac]) -> tuple[Eni, ...]:
+        """Give the attached ENIs with these MACs."""
+        wanted = set(macs)
+        return tuple(e for e in self._read().enis if e.mac in wanted and e.attached)
+
+    def enis_by_id(self, ids: Iterable[EniId]) -> tuple[Eni, ...]:
+        """Give these ENIs, as far as there are any."""
+        wanted = set(ids)
+        return tuple(e for e in self._read().enis if e.id in wanted)
+
+    def enis_in(self, subnets: Iterable[SubnetId]) -> tuple[Eni, ...]:
+        """Give every ENI in these subnets."""
+        wanted = set(subnets)
+        return tuple(e for e in self._read().enis if e.subnet in wanted)
+
+    def subnets(self, vpcs: Iterable[VpcId]) -> tuple[Subnet, ...]:
+        """Give all subnets of these VPCs."""
+        wanted = set(vpcs)
+        return tuple(s for s in self._read().subnets if s.vpc in wanted)
+
+    def write(self, action: CloudAction) -> None:
+        """Change the state as EC2 would."""
+        with self._lock:
+            failure = self.unreachable or self.refuse(action) or self._conflict(action)
+            if failure is not None:
+                raise failure
+            world = World(kernel=KernelState(), cloud=self.state)
+            self.state = evolve(world, action).cloud
+            self.writes.append(action)
+
+    def _read(self) -> CloudState:
+        if self.unreachable is not None:
+            raise self.unreachable
+        return self.state
+
+    def _conflict(self, action: CloudAction) -> Failure | None:
+        if not isinstance(action, CreateRoute | ReplaceRoute):
+            known = any(e.id == action.eni for e in self.state.enis)
+            return None if known else Permanent(f"{action}: no such network interface")
+        table = next((t for t in self.state.tables if t.id == action.table), None)
+        if table is None:
+            return Permanent(f"{action}: InvalidRouteTableID.NotFound")
+        route = table.route_to(action.destination)
+        if isinstance(action, ReplaceRoute):
+            return Conflict(f"{action}: no such route") if route is None else None
+        # CreateRoute of a route that is there already, to the same target, succeeds.
+        if route is not None and route.target.id != action.eni:
+            return Conflict(f"{action}: RouteAlreadyExists")
+        return None

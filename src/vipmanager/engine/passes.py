@@ -1,0 +1,272 @@
+"""One pass: observe, decide, apply, report."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from vipmanager.core import claim
+from vipmanager.core.actions import (
+    AddRoute,
+    AddRule,
+    CreateRoute,
+    KernelAction,
+    RemoveRoute,
+    RemoveRule,
+    ReplaceRoute,
+)
+from vipmanager.core.claim import Judgement, Memory, Verdict, judge
+from vipmanager.core.desired import Desired, Facts, desired
+from vipmanager.core.evolve import evolve
+from vipmanager.core.failures import Failure, Permanent
+from vipmanager.core.findings import Finding
+from vipmanager.core.guard import captures, guard
+from vipmanager.core.plan import Plan, plan
+from vipmanager.core.pod import primary
+from vipmanager.core.podnet import PRIMARY_PRIORITY, held, is_mark
+from vipmanager.core.report import Done, Report
+from vipmanager.core.settings import Pattern, Settings
+from vipmanager.core.values import Eni, EniId, Network, Steer, TargetKind, World
+from vipmanager.engine.observe import Observed, Observer
+from vipmanager.engine.wave import Wave
+from vipmanager.ports import Clock, Kernel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Everything a pass has decided, before anything is written."""
+
+    want: Desired
+    judgement: Judgement
+    plan: Plan
+
+
+class Passes:
+    """Runs passes, and remembers between them what can't be read."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        observer: Observer,
+        kernel: Kernel,
+        wave: Wave,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._observer = observer
+        self._kernel = kernel
+        self._wave = wave
+        self._clock = clock
+        self._memory = Memory()
+        self._denied: frozenset[Steer] = frozenset()
+        self._known: Facts | None = None
+        self._number = 0
+
+    def stirred(self) -> bool:
+        """Tell whether the pod differs from what the last pass left.
+
+        Netlink reports our own writes too; a pass, which costs EC2 calls, must not follow from
+        them.
+        """
+        if self._known is None:
+            return True
+        try:
+            return self._observer.kernel_changed_from(self._known)
+        except Failure:
+            return True
+
+    def run(self, reasons: Sequence[str]) -> Report:
+        """Run one pass; failures of the outside worlds become part of the report."""
+        self._number += 1
+        began = self._clock.now()
+        try:
+            observed = self._observer.read()
+            decided = self._decide(observed.facts)
+        except Failure as failure:
+            return Report(
+                number=self._number,
+                reasons=tuple(reasons),
+                seconds=self._clock.now() - began,
+                observed=False,
+                findings=(failure.finding("observe"),),
+            )
+        done = self._apply(observed.facts, decided)
+        self._remember(observed.facts, decided, done)
+        return Report(
+            number=self._number,
+            reasons=tuple(reasons),
+            seconds=self._clock.now() - began,
+            observed=True,
+            floating=decided.want.floating,
+            judged=decided.judgement.judged,
+            done=done,
+            findings=_all_findings(observed, decided, done),
+            recheck=decided.judgement.recheck,
+        )
+
+    def _decide(self, facts: Facts) -> Decided:
+        want = desired(self._settings, facts)
+        marked = frozenset(
+            (destination, eni)
+            for destination, eni in want.destinations
+            if held(facts.kernel, destination, eni)
+        )
+        judgement = judge(
+            want.steers,
+            want.by_id,
+            held=marked,
+            lost=self._lost(want, marked),
+            memory=self._memory,
+            now=self._clock.now(),
+            luck=random.random(),  # noqa: S311 - jitter
+        )
+        planned = plan(
+            self._settings,
+            want,
+            facts.kernel,
+            judgement.judged,
+            marked | self._confirmed(want, judgement),
+        )
+        guarded = guard(
+            planned,
+            want,
+            settings=self._settings,
+            subnets=facts.cloud.subnets,
+            enis=self._inhabitants(facts, want, planned),
+        )
+        return Decided(want=want, judgement=judgement, plan=guarded)
+
+    def _lost(self, want: Desired, marked: frozenset[tuple[Network, EniId]]) -> frozenset[EniId]:
+        """Look up the ENIs that took something we hold: is there life in them?"""
+        mine = [
+            s for s in want.steers if (s.destination, s.eni) in marked or s in self._memory.written
+        ]
+        rivals = claim.rivals(mine, want.by_id)
+        if not rivals:
+            return frozenset()
+        try:
+            return claim.dead(rivals, self._observer.alive(rivals))
+        except Permanent:
+            return frozenset()  # without the right to look, a rival counts as alive
+
+    def _inhabitants(self, facts: Facts, want: Desired, planned: Plan) -> tuple[Eni, ...]:
+        if self._settings.pattern is not Pattern.SUBNET:
+            return ()
+        captured = captures(planned, want)
+        subnets = [s.id for s in facts.cloud.subnets if set(captured).intersection(s.networks)]
+        return self._observer.inhabitants(subnets) if subnets else ()
+
+    def _confirmed(self, want: Desired, judgement: Judgement) -> frozenset[tuple[Network, EniId]]:
+        """Give the destinations that were read back right in every table that lets us write."""
+        confirmed = set()
+        for destination, eni in want.destinations:
+            group = [j for j in judgement.judged if j.steer.destination == destination]
+            right = [j for j in group if j.verdict is Verdict.RIGHT]
+            open_ = [j for j in group if j not in right and j.steer not in self._denied]
+            if right and not open_:
+                confirmed.add((destination, eni))
+        return frozenset(confirmed)
+
+    def _apply(self, facts: Facts, decided: Decided) -> tuple[Done, ...]:
+        prepared = self._kernel_writes(decided.plan.prepare)
+        blocked = _blocked(prepared, facts, decided.want)
+        steer = [
+            a
+            for a in decided.plan.steer
+            if not isinstance(a, CreateRoute | ReplaceRoute) or a.destination not in blocked
+        ]
+        steered = self._wave.run(steer) if steer else ()
+        tidied = self._kernel_writes(decided.plan.tidy)
+        return (*prepared, *steered, *tidied)
+
+    def _kernel_writes(self, actions: Sequence[KernelAction]) -> tuple[Done, ...]:
+        if not actions:
+            return ()
+        began = self._clock.now()
+        failed = dict(self._kernel.write(actions))
+        seconds = self._clock.now() - began
+        return tuple(Done(action=a, seconds=seconds, failure=failed.get(a)) for a in actions)
+
+    def _remember(self, facts: Facts, decided: Decided, done: tuple[Done, ...]) -> None:
+        memory = decided.judgement.memory
+        now = self._clock.now()
+        world = World(kernel=facts.kernel, cloud=facts.cloud)
+        for each in done:
+            action = each.action
+            if each.failure is not None:
+                continue
+            world = evolve(world, action)
+            if isinstance(action, CreateRoute | ReplaceRoute):
+                memory = memory.wrote(_steer(action), at=now, replaced=_replaced(action))
+        self._memory = memory
+        self._denied = frozenset(
+            _steer(d.action)
+            for d in done
+            if isinstance(d.failure, Permanent) and isinstance(d.action, CreateRoute | ReplaceRoute)
+        ) | _refused(decided)
+        self._known = replace(facts, kernel=world.kernel)
+
+
+def _steer(action: CreateRoute | ReplaceRoute) -> Steer:
+    return Steer(table=action.table, destination=action.destination, eni=action.eni)
+
+
+def _replaced(action: CreateRoute | ReplaceRoute) -> EniId | None:
+    if isinstance(action, ReplaceRoute) and action.before.kind is TargetKind.ENI:
+        return EniId(action.before.id)
+    return None
+
+
+def _refused(decided: Decided) -> frozenset[Steer]:
+    planned = {_steer(a) for a in decided.plan.steer if isinstance(a, CreateRoute | ReplaceRoute)}
+    return frozenset(
+        j.steer
+        for j in decided.judgement.judged
+        if j.verdict is Verdict.WRITE and j.steer not in planned
+    )
+
+
+def _blocked(prepared: tuple[Done, ...], facts: Facts, want: Desired) -> frozenset[Network]:
+    """Give the destinations whose interface could not be made ready to answer.
+
+    Steering them would send traffic to a pod that can't answer it.
+    """
+    failed = [d.action for d in prepared if d.failure is not None and not is_mark(d.action)]
+    first = primary(facts.kernel)
+    interfaces: set[str] = set()
+    for action in failed:
+        match action:
+            case AddRoute(route=route) | RemoveRoute(route=route):
+                device = route.device
+            case AddRule(rule=rule) | RemoveRule(rule=rule):
+                device = first if rule.priority == PRIMARY_PRIORITY else _owner(rule.source, want)
+        if device is None or device == first:
+            return frozenset(ip.destination for ip in want.floating)
+        interfaces.add(device)
+    return frozenset(ip.destination for ip in want.floating if ip.interface in interfaces)
+
+
+def _owner(source: Network | None, want: Desired) -> str | None:
+    return next((ip.interface for ip in want.floating if source and ip.address in source), None)
+
+
+def _all_findings(
+    observed: Observed, decided: Decided, done: tuple[Done, ...]
+) -> tuple[Finding, ...]:
+    failures = (d.failure.finding(_subject(d)) for d in done if d.failure is not None)
+    return tuple(
+        dict.fromkeys(
+            (
+                *observed.findings,
+                *decided.want.findings,
+                *decided.judgement.findings,
+                *decided.plan.findings,
+                *failures,
+            )
+        )
+    )
+
+
+def _subject(done: Done) -> str:
+    action = done.action
+    return action.table if isinstance(action, CreateRoute | ReplaceRoute) else str(action)

@@ -1,0 +1,132 @@
+"""Many cloud writes at once: bounded, paced by the bucket, each retried on its own."""
+
+import random
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from vipmanager.core.actions import CloudAction
+from vipmanager.core.failures import Conflict, Failure, Throttled, Transient
+from vipmanager.core.report import Done
+from vipmanager.core.retry import Bucket, backoff
+from vipmanager.core.settings import Rate
+from vipmanager.ports import Clock, Cloud, Inbox
+
+PARALLEL = 32
+"""Calls under way at once."""
+
+ATTEMPTS = 4
+"""Tries of one write before it is left to the next pass, which reads first."""
+
+LIFETIME = 10.0
+"""Seconds after which a wave starts no more writes: its reading has grown old."""
+
+
+class Pace:
+    """One bucket for each kind of call, as EC2 counts them, shared by all threads."""
+
+    def __init__(self, limit: Rate, clock: Clock) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._buckets: dict[str, Bucket] = {}
+
+    def take(self, kind: str) -> float:
+        """Reserve a call; give the seconds until it may be made."""
+        with self._lock:
+            self._buckets[kind], wait = self._bucket(kind).take(self._clock.now())
+            return wait
+
+    def throttled(self, kind: str) -> None:
+        """Tell that EC2 refused the call."""
+        with self._lock:
+            self._buckets[kind] = self._bucket(kind).throttled(self._clock.now())
+
+    def accepted(self, kind: str) -> None:
+        """Tell that EC2 took the call."""
+        with self._lock:
+            self._buckets[kind] = self._bucket(kind).accepted()
+
+    def _bucket(self, kind: str) -> Bucket:
+        return self._buckets.get(kind) or Bucket.full(self._limit, self._clock.now())
+
+
+class Wave:
+    """Writes a list of actions in its order, several at a time."""
+
+    def __init__(self, cloud: Cloud, *, pace: Pace, clock: Clock, inbox: Inbox) -> None:
+        self._cloud = cloud
+        self._pace = pace
+        self._clock = clock
+        self._inbox = inbox
+
+    def run(self, actions: Sequence[CloudAction]) -> tuple[Done, ...]:
+        """Write all of them; give what was tried, in the order in which it ended.
+
+        Returns at once when the program is asked to stop: calls under way are left to end
+        on their own, in daemon threads, with the client's short timeouts.
+        """
+        todo = deque(actions)
+        done: list[Done] = []
+        changed = threading.Condition()
+        began = self._clock.now()
+        running = min(PARALLEL, len(todo))
+
+        def work() -> None:
+            nonlocal running
+            try:
+                while not self._over(began):
+                    with changed:
+                        if not todo:
+                            return
+                        action = todo.popleft()
+                    outcome = self._write(action, began)
+                    if outcome is not None:
+                        with changed:
+                            done.append(outcome)
+            finally:
+                with changed:
+                    running -= 1
+                    changed.notify_all()
+
+        for _ in range(running):
+            threading.Thread(target=work, name="wave", daemon=True).start()
+        with changed:
+            while running and not self._inbox.stopped:
+                changed.wait(0.2)
+            return tuple(done)
+
+    def _over(self, began: float) -> bool:
+        return self._inbox.stopped or self._clock.now() - began >= LIFETIME
+
+    def _write(self, action: CloudAction, began: float) -> Done | None:
+        """Try one write; None if the wave was over before it could be made."""
+        kind = type(action).__name__
+        failure: Failure | None = None
+        started = self._clock.now()
+        attempt = 0
+        while attempt < ATTEMPTS:
+            self._inbox.pause(self._pace.take(kind))
+            if self._over(began):
+                break
+            called = self._clock.now()
+            try:
+                self._cloud.write(action)
+            except Throttled as refused:
+                failure = refused
+                self._pace.throttled(kind)
+            except Conflict as conflict:
+                return self._done(action, called, conflict)
+            except Transient as passing:
+                failure = passing
+                attempt += 1
+                self._inbox.pause(backoff(attempt, random.random()))  # noqa: S311 - jitter
+            except Failure as lasting:
+                return self._done(action, called, lasting)
+            else:
+                self._pace.accepted(kind)
+                return self._done(action, called, None)
+        return self._done(action, started, failure) if failure is not None else None
+
+    def _done(self, action: CloudAction, since: float, failure: Failure | None) -> Done:
+        return Done(action=action, seconds=self._clock.now() - since, failure=failure)

@@ -1,0 +1,117 @@
+"""What the engine asks of the outside worlds. Each edge implements one of these.
+
+Every method may raise `Transient` (try again) or `Permanent` (a person has to act), and nothing
+else that is expected.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from vipmanager.core.actions import CloudAction, KernelAction
+from vipmanager.core.failures import Failure
+from vipmanager.core.report import Report
+from vipmanager.core.values import (
+    Eni,
+    EniId,
+    InstanceId,
+    KernelState,
+    Mac,
+    NodeMetadata,
+    RouteTable,
+    Subnet,
+    SubnetId,
+    VpcId,
+)
+
+
+class Kernel(Protocol):
+    """The pod's network namespace."""
+
+    def read(self) -> KernelState:
+        """Read interfaces, routes and rules of both families."""
+        ...
+
+    def write(self, actions: Sequence[KernelAction]) -> Sequence[tuple[KernelAction, Failure]]:
+        """Apply all actions, go on past failures, and give those that failed."""
+        ...
+
+
+class Metadata(Protocol):
+    """IMDS."""
+
+    def read(self, macs: Iterable[Mac]) -> NodeMetadata:
+        """Read the instance, and what it tells of these MACs."""
+        ...
+
+
+class Cloud(Protocol):
+    """The EC2 API of one region. Safe to call from several threads at once."""
+
+    def connect(self, region: str) -> None:
+        """Name the region, once, before anything else is asked."""
+        ...
+
+    def route_tables(self, vpcs: Iterable[VpcId]) -> tuple[RouteTable, ...]:
+        """Read all route tables of these VPCs."""
+        ...
+
+    def instance_enis(self, instance: InstanceId) -> tuple[Eni, ...]:
+        """Read the ENIs attached to an instance."""
+        ...
+
+    def enis_by_mac(self, macs: Iterable[Mac]) -> tuple[Eni, ...]:
+        """Read the attached ENIs with these MACs, of any VPC of the account."""
+        ...
+
+    def enis_by_id(self, ids: Iterable[EniId]) -> tuple[Eni, ...]:
+        """Read these ENIs; one that EC2 does not know is left out."""
+        ...
+
+    def enis_in(self, subnets: Iterable[SubnetId]) -> tuple[Eni, ...]:
+        """Read every ENI in these subnets."""
+        ...
+
+    def subnets(self, vpcs: Iterable[VpcId]) -> tuple[Subnet, ...]:
+        """Read all subnets of these VPCs."""
+        ...
+
+    def write(self, action: CloudAction) -> None:
+        """Make one call that changes something; `Conflict` where the route changed meanwhile."""
+        ...
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now(self) -> float:
+        """Give monotonic seconds."""
+        ...
+
+
+class Inbox(Protocol):
+    """Where watchers leave a reason to look again."""
+
+    def put(self, reason: str) -> None:
+        """Leave a reason; never blocks."""
+        ...
+
+    def wait(self, seconds: float) -> tuple[str, ...]:
+        """Sleep until there is a reason or time is over; give the reasons, oldest first."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, whatever arrives; only a stop ends it early."""
+        ...
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the program was asked to end."""
+        ...
+
+
+class Reporter(Protocol):
+    """Who hears of a pass: logs, metrics, health."""
+
+    def report(self, report: Report) -> None:
+        """Take one pass's report."""
+        ...
