@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from vipmanager.core import podnet
 from vipmanager.core.actions import (
     Action,
     AddRoute,
@@ -18,9 +19,17 @@ from vipmanager.core.actions import (
 from vipmanager.core.claim import Judged, Verdict
 from vipmanager.core.desired import Desired
 from vipmanager.core.findings import Condition, Finding, find
-from vipmanager.core.podnet import HELD_TABLE, PROTOCOL, held_mark
+from vipmanager.core.podnet import PROTOCOL, held_mark
 from vipmanager.core.settings import Settings
-from vipmanager.core.values import EniId, KernelRoute, KernelState, Network, PolicyRule, order
+from vipmanager.core.values import (
+    MAIN_TABLE,
+    EniId,
+    KernelRoute,
+    KernelState,
+    Network,
+    PolicyRule,
+    order,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,16 +123,16 @@ def _additions(
 ) -> tuple[list[KernelAction], list[Finding]]:
     present = {r.key: r for r in kernel.routes}
     ours = {r.key: r for r in kernel.routes if r.protocol == PROTOCOL}
-    actions: list[KernelAction] = []
+    routes: list[AddRoute] = []
     findings: list[Finding] = []
     for route in (*want.routes, *_marks(held)):
         old = ours.get(route.key) or present.get(route.key)
         if old is None:
-            actions.append(AddRoute(route=route, reason=_purpose(route)))
+            routes.append(AddRoute(route=route, reason=_purpose(route)))
         elif old.way == route.way:
             continue
         elif old.protocol == PROTOCOL:
-            actions.append(AddRoute(route=route, over=old, reason=_purpose(route)))
+            routes.append(AddRoute(route=route, over=old, reason=_purpose(route)))
         else:
             findings.append(
                 find(
@@ -135,13 +144,15 @@ def _additions(
                 )
             )
     # The kernel takes the same rule under another protocol for a duplicate.
-    rules = {_way(r) for r in kernel.rules}
-    actions += [
-        AddRule(rule=rule, reason="answers leave by the interface that was asked")
+    present_rules = {_way(r) for r in kernel.rules}
+    rules = [
+        AddRule(rule=rule, reason=_purpose(rule))
         for rule in want.rules
-        if _way(rule) not in rules
+        if _way(rule) not in present_rules
     ]
-    return actions, findings
+    # The main table last: until the rules stand, a peer route could cut the primary off.
+    aside = [a for a in routes if a.route.table != MAIN_TABLE]
+    return [*aside, *rules, *(a for a in routes if a.route.table == MAIN_TABLE)], findings
 
 
 def _removals(
@@ -168,7 +179,13 @@ def _way(rule: PolicyRule) -> PolicyRule:
     return replace(rule, protocol=PROTOCOL)
 
 
-def _purpose(route: KernelRoute) -> str:
-    if route.table == HELD_TABLE:
-        return "steered and read back"
-    return "peers are reached through the floating IP's ENI"
+def _purpose(what: KernelRoute | PolicyRule) -> str:
+    match what.table:
+        case podnet.HELD_TABLE:
+            return "steered and read back"
+        case podnet.PRIMARY_TABLE:
+            return "the pod's own address stays on its primary interface"
+        case main if main == MAIN_TABLE:
+            return "peers are answered through the ENI"
+        case _:
+            return "answers leave by the interface of their floating IP"

@@ -3,9 +3,8 @@
 import random
 from enum import Enum
 
-from vipmanager.core.findings import Kind
 from vipmanager.core.report import Report
-from vipmanager.core.retry import backoff
+from vipmanager.core.schedule import next_look
 from vipmanager.core.settings import Settings
 from vipmanager.engine.passes import Passes
 from vipmanager.ports import Clock, Inbox, Reporter
@@ -77,15 +76,8 @@ class Loop:
         return report
 
     def _delay(self, report: Report, attempt: int) -> float:
-        """Give the seconds until the next look."""
-        if report.changed:
-            return 0.0
         luck = random.random()  # noqa: S311 - jitter
-        resync = self._settings.resync * (0.75 + 0.5 * luck)
-        passing = [f for f in report.of_kind(Kind.WAITING) if not f.condition.timed]
-        if passing or not report.observed:
-            resync = min(resync, backoff(attempt, luck))
-        return resync if report.recheck is None else min(resync, report.recheck)
+        return next_look(report, attempt=attempt, luck=luck, resync=self._settings.resync)
 
     def _rest(self, seconds: float) -> tuple[str, ...]:
         """Sleep until time is over, or something else than our own echo arrives."""
