@@ -96,9 +96,14 @@ class Memory:
     displaced: Mapping[Network, EniId] = field(default_factory=lambda: MappingProxyType({}))
 
     def wrote(self, steer: Steer, *, at: float, replaced: EniId | None) -> "Memory":
-        """Remember an accepted write."""
+        """Remember an accepted write, and whether it took the table back from a rival."""
         record = Written(at=at, replaced=replaced)
-        return replace(self, written=MappingProxyType({**self.written, steer: record}))
+        memory = replace(self, written=MappingProxyType({**self.written, steer: record}))
+        sighting = self.sighted.get(steer)
+        if sighting is None or sighting.rival != replaced:
+            return memory
+        repaired = {**self.repaired, steer: Repaired(rival=sighting.rival, at=at)}
+        return _unsight(replace(memory, repaired=MappingProxyType(repaired)), steer)
 
 
 class Verdict(Enum):
@@ -341,13 +346,8 @@ class _Group:
         left = sighting.since + sighting.wait - self.now
         if left > 0:
             return self._say(steer, Verdict.WAIT, f"drift to {rival}?"), memory, left
-        repaired = {**memory.repaired, steer: Repaired(rival=rival, at=self.now)}
-        memory = replace(memory, repaired=MappingProxyType(repaired))
-        return (
-            self._say(steer, Verdict.WRITE, f"repair: drifted to {rival}"),
-            _unsight(memory, steer),
-            None,
-        )
+        # The sighting stays until the write is accepted: one that fails is tried again at once.
+        return self._say(steer, Verdict.WRITE, f"repair: drifted to {rival}"), memory, None
 
     def _say(self, steer: Steer, verdict: Verdict, reason: str) -> Judged:
         return Judged(steer=steer, verdict=verdict, reason=reason, route=self.routes[steer])

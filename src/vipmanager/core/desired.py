@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vipmanager.core.findings import Condition, Finding, find
-from vipmanager.core.floating import floating
+from vipmanager.core.floating import floating, floats
 from vipmanager.core.pod import attach, managed, numbered
 from vipmanager.core.podnet import wanted
 from vipmanager.core.settings import Settings
@@ -83,7 +83,7 @@ def desired(settings: Settings, facts: Facts) -> Desired:
         chosen, problems = select(facts.cloud.tables, vpc, settings)
         tables += peers_first(chosen, facts.cloud.subnets, settings)
         findings += problems
-    if not any(i.addresses for i in interfaces):
+    if not any(floats(a.address, settings) for i in interfaces for a in i.addresses):
         names = ", ".join(i.name for i in interfaces) or "only its primary"
         findings += (find(Condition.NO_FLOATING_IP, "pod", interfaces=names),)
     return Desired(

@@ -70,6 +70,10 @@ class Condition(Enum):
         "{key}: peer {peer} is IPv{version}, and {interface} has no IPv{version} address",
         "give {interface} an IPv{version} address, or remove the peer",
     )
+    PEER_TWICE = _skipped(
+        "peer {peer} is named for {first} and {second}; it is answered through {first}",
+        "set UseSBR=True to answer each floating IP through its own interface",
+    )
     PEER_CUTS_OFF = _refused(
         "{key}: peer {peer} covers {protected}, which the pod needs through {primary}",
         "name smaller networks that leave {address} out",

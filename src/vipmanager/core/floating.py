@@ -40,7 +40,7 @@ def floating(
     for attachment in attachments:
         for pod_address in attachment.interface.addresses:
             address = pod_address.address
-            if settings.floating and not any(covers(n, address) for n in settings.floating):
+            if not floats(address, settings):
                 continue
             unusable = _unusable(attachment, address, pod_address.state)
             if unusable is not None:
@@ -60,6 +60,11 @@ def floating(
             chosen.append(replace(outcome, ready=unready is None))
     kept, twice = _one_claimant_each(chosen, settings.pattern)
     return kept, (*findings, *twice)
+
+
+def floats(address: Address, settings: Settings) -> bool:
+    """Tell whether the operator lets an address be steered."""
+    return not settings.floating or any(covers(n, address) for n in settings.floating)
 
 
 def _unusable(attachment: Attachment, address: Address, state: AddressState) -> Finding | None:

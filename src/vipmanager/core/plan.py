@@ -85,10 +85,12 @@ def plan(
                     )
                 )
     steer += [_write(j) for j in judged if j.verdict is Verdict.WRITE]
+    # EC2 and IMDS lag: an interface whose ENI nobody shows right now keeps what it has.
+    unsure = any(f.condition is Condition.ENI_NOT_YET for f in want.findings)
     return Plan(
         prepare=tuple(prepare),
         steer=tuple(steer),
-        tidy=tuple(_removals(want, kernel, held)),
+        tidy=() if unsure else tuple(_removals(want, kernel, held)),
         findings=tuple(findings),
     )
 

@@ -119,6 +119,7 @@ def wanted(
             more, problems = _peer_routes(kernel, attachment, subnet, settings)
         routes += more
         findings += problems
+    findings += _named_twice(routes)
     if not settings.source_routing and any(r.table == MAIN_TABLE for r in routes):
         more, more_rules = _keep_primary(kernel)
         routes += more
@@ -296,6 +297,21 @@ def _peers_without_interface(
         for number in settings.peers
         if number not in present
         for key in [f"Intf{number}Peers"]
+    ]
+
+
+def _named_twice(routes: Iterable[KernelRoute]) -> list[Finding]:
+    first: dict[object, KernelRoute] = {}
+    return [
+        find(
+            Condition.PEER_TWICE,
+            route.destination,
+            peer=route.destination,
+            first=first[route.key].device,
+            second=route.device,
+        )
+        for route in routes
+        if first.setdefault(route.key, route).device != route.device
     ]
 
 

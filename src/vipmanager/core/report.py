@@ -68,7 +68,7 @@ class Report:
     @property
     def settled(self) -> bool:
         """Whether only a person can change the outcome: a read with nothing left to try."""
-        return self.observed and not self.waiting and not any(d.failure is None for d in self.done)
+        return self.observed and not self.waiting and not self.changed
 
     @property
     def displaced(self) -> bool:

@@ -66,7 +66,7 @@ class IpRoute:
                 routes=tuple(r for r in map(_route, routes) if r is not None),
                 rules=(*(_rule(r, 4) for r in rules), *(_rule(r, 6) for r in rules6)),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise Transient(f"`ip -j` answered with something unexpected: {error}") from error
 
     def write(self, actions: Sequence[KernelAction]) -> Sequence[tuple[KernelAction, Failure]]:
@@ -93,6 +93,10 @@ class IpRoute:
             return [(a, slow) for a in actions]
         failed: list[tuple[KernelAction, Failure]] = []
         said: list[str] = []
+        if process.returncode and not _FAILED.search(errors):
+            # Not a line failed, but `ip` itself: nothing was done.
+            dead = Transient(f"`ip` failed: {errors.strip() or process.returncode}")
+            return [(a, dead) for a in actions]
         for line in errors.splitlines():
             match = _FAILED.match(line)
             if match is None:
@@ -143,7 +147,7 @@ def _documents(text: str, count: int) -> list[list[dict[str, Any]]]:
                 at += 1
             document, at = decoder.raw_decode(text, at)
             found.append([d for d in document if d])
-    except (ValueError, TypeError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise Transient(f"`ip -j` answered with something unexpected: {error}") from error
     return found
 

@@ -57,6 +57,9 @@ def _words(text: str) -> list[str]:
 
 
 def _network(word: str) -> Network:
+    if "%" in word:
+        # Python takes any text for a zone, and it would reach `ip` as it is.
+        raise _Bad(f"hosts or networks without a zone; {word} has one")
     try:
         return ip_network(word)
     except ValueError:
@@ -124,7 +127,7 @@ def _number(low: float, high: float, what: str) -> Callable[[str], float]:
 
 
 def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:  # noqa: PLR2004 - 2^16-1
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:  # noqa: PLR2004 - 2^16-1
         raise _Bad("a port from 1 to 65535, or 0 for none")
     return int(text)
 
@@ -295,7 +298,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         take(key.name, environ.get(key.name) or key.default, key.field, key.parse)
     fields["peers"] = _peers(environ, problems)
     for name, (default, what) in RESERVED.items():
-        text = environ.get(name, default).strip()
+        text = (environ.get(name) or default).strip()
         if text.lower() != default.lower():
             problems.append(f"{name}={text!r}: expected {default or 'nothing'}; {what} come later")
     problems += _lookalikes(environ)

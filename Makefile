@@ -1,0 +1,36 @@
+# Every target sets up what it needs in .venv; `make demo` is the place to start.
+.PHONY: demo test check fix bench lock clean
+.DEFAULT_GOAL := demo
+SHELL := /bin/bash
+
+demo: .venv/ready
+	@scripts/needs ip unshare
+	@.venv/bin/vipmanager demo $(ARGS)
+
+test: .venv/ready
+	@scripts/needs ip unshare
+	@.venv/bin/python -m pytest -q -n 2 $(ARGS)
+
+check: .venv/ready
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports | tail -n 7
+
+fix: .venv/ready
+	@.venv/bin/ruff check --quiet --fix . || true
+	@.venv/bin/ruff format --quiet .
+
+bench: .venv/ready
+	@scripts/needs ip unshare
+	@.venv/bin/python scripts/bench $(ARGS)
+
+# The pinned dependencies, with hashes and without the address of any index.
+lock: .venv/ready
+	@scripts/lock
+
+.venv/ready: requirements/dev.txt pyproject.toml scripts/venv
+	@scripts/venv
+
+clean:
+	rm -rf .venv build dist

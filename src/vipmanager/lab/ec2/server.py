@@ -1,0 +1,236 @@
+"""A small threaded HTTP/1.1 server that keeps connections alive and closes without a trace.
+
+werkzeug's own server ends every connection after one answer, and connection reuse is what
+the agent's latency is made of.
+"""
+
+import contextlib
+import enum
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+_LARGEST_HEAD: Final = 64 * 1024
+_RECEIVE: Final = 64 * 1024
+_CLOSE_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One request; header names are in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Delivery(enum.Enum):
+    """How an answer leaves the server."""
+
+    WHOLE = "whole"
+    TRUNCATED = "truncated"
+    """All of the head, half of the body, then the end of the connection."""
+    RESET = "reset"
+    """Nothing but a TCP reset."""
+    CLOSED = "closed"
+    """Nothing but an orderly end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """One answer."""
+
+    status: int = HTTPStatus.OK
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delivery: Delivery = Delivery.WHOLE
+
+
+class _BadRequestError(Exception):
+    """Bytes that are no HTTP request."""
+
+
+class Server:
+    """Threads that accept connections and answer requests.
+
+    Args:
+        respond: called on the connection's thread for each request; must not raise.
+        tls: serve HTTPS with this context.
+        idle_seconds: close a connection that has been quiet for so long.
+    """
+
+    def __init__(
+        self,
+        respond: Callable[[HttpRequest], HttpAnswer],
+        *,
+        tls: ssl.SSLContext | None = None,
+        idle_seconds: float | None = None,
+    ) -> None:
+        self._respond, self._tls, self._idle = respond, tls, idle_seconds
+        self._lock = threading.Lock()
+        self._closed = False
+        self._sockets: set[socket.socket] = set()
+        self._threads: set[threading.Thread] = set()
+        self._accepted = 0
+
+    @property
+    def accepted(self) -> int:
+        """Connections accepted so far."""
+        return self._accepted
+
+    def listen(self, listener: socket.socket) -> None:
+        """Serve a bound socket, which may live in another network namespace; it is ours now.
+
+        Raises:
+            RuntimeError: the server is closed.
+        """
+        listener.listen(128)
+        if not self._start(listener, self._accept):
+            listener.close()
+            raise RuntimeError("the server is closed")
+
+    def close(self) -> None:
+        """End every connection and thread, within a second."""
+        with self._lock:
+            self._closed = True
+            sockets, threads = list(self._sockets), list(self._threads)
+        for it in sockets:
+            _shut(it)
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _start(self, it: socket.socket, run: Callable[[socket.socket], None]) -> bool:
+        def body() -> None:
+            try:
+                run(it)
+            finally:
+                it.close()
+                with self._lock:
+                    self._sockets.discard(it)
+                    self._threads.discard(threading.current_thread())
+
+        with self._lock:
+            if self._closed:
+                return False
+            thread = threading.Thread(target=body, name="lab-ec2", daemon=True)
+            self._sockets.add(it)
+            self._threads.add(thread)
+            thread.start()
+        return True
+
+    def _accept(self, listener: socket.socket) -> None:
+        while not self._closed:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # shut down, or the peer was gone before we looked
+                if self._closed:
+                    return
+                continue
+            self._accepted += 1
+            if not self._start(connection, self._serve):
+                connection.close()
+
+    def _serve(self, raw: socket.socket) -> None:
+        # Without this an answer in two segments waits 40 ms for the client's delayed ACK.
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw.settimeout(self._idle)
+        # A client may leave at any point; that is its right, and nobody's error here.
+        with contextlib.suppress(OSError, ValueError):
+            if self._tls is None:
+                self._converse(raw, raw)
+                return
+            # A duplicate, so that close() can still shut the connection down from outside.
+            with self._tls.wrap_socket(raw.dup(), server_side=True) as wrapped:
+                self._converse(wrapped, raw)
+
+    def _converse(self, stream: socket.socket, raw: socket.socket) -> None:
+        rest = b""
+        while not self._closed:
+            try:
+                received = _receive(stream, rest)
+            except _BadRequestError:
+                answer = HttpAnswer(status=HTTPStatus.BAD_REQUEST)
+                stream.sendall(_head(answer, keep=False))
+                return
+            if received is None:
+                return
+            request, rest = received
+            keep = request.headers.get("connection", "").lower() != "close"
+            answer = self._respond(request)
+            if self._closed or not _send(stream, raw, answer, keep=keep) or not keep:
+                return
+
+
+def _receive(stream: socket.socket, rest: bytes) -> tuple[HttpRequest, bytes] | None:
+    """The next request and what follows it; None at an orderly end."""
+    data = rest
+    while b"\r\n\r\n" not in data:
+        if len(data) > _LARGEST_HEAD:
+            raise _BadRequestError
+        more = stream.recv(_RECEIVE)
+        if not more:
+            return None
+        data += more
+    head, _, data = data.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    try:
+        method, target, _ = lines[0].split(" ")
+        pairs = (line.split(":", 1) for line in lines[1:])
+        headers = {name.strip().lower(): value.strip() for name, value in pairs}
+        length = int(headers.get("content-length", "0"))
+    except ValueError:
+        raise _BadRequestError from None
+    if headers.get("expect", "").lower() == "100-continue":
+        stream.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    chunks = [data]
+    missing = length - len(data)
+    while missing > 0:
+        more = stream.recv(_RECEIVE)
+        if not more:
+            return None
+        chunks.append(more)
+        missing -= len(more)
+    data = b"".join(chunks)
+    path, _, query = target.partition("?")
+    request = HttpRequest(
+        method=method, path=path, query=query, headers=headers, body=data[:length]
+    )
+    return request, data[length:]
+
+
+def _head(answer: HttpAnswer, *, keep: bool) -> bytes:
+    status = HTTPStatus(answer.status)
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"Content-Length: {len(answer.body)}"]
+    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+    if not keep:
+        lines.append("Connection: close")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _send(stream: socket.socket, raw: socket.socket, answer: HttpAnswer, *, keep: bool) -> bool:
+    """Deliver the answer; whether the connection may serve another request."""
+    if answer.delivery is Delivery.WHOLE:
+        stream.sendall(_head(answer, keep=keep) + answer.body)
+        return True
+    if answer.delivery is Delivery.TRUNCATED:
+        stream.sendall(_head(answer, keep=keep) + answer.body[: len(answer.body) // 2])
+    elif answer.delivery is Delivery.RESET:
+        # Lingering for no time at all makes the kernel send a reset.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return False
+
+
+def _shut(it: socket.socket) -> None:
+    """Wake whatever thread waits on a socket."""
+    with contextlib.suppress(OSError):
+        it.shutdown(socket.SHUT_RDWR)

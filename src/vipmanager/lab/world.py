@@ -1,0 +1,516 @@
+"""The lab's world: two zones with a node each, a client in a third, pods, agents, faults.
+
+    zone   subnet          what
+    a      10.0.1.0/24     node a, eth0; pods' primary addresses
+    a      10.0.11.0/24    node a, eth1, under net1
+    a      10.0.12.0/24    node a, eth2, under net2
+    b      10.0.2.0/24, 10.0.21.0/24, 10.0.22.0/24: the same for node b
+    c      10.0.100.0/24   the client
+    a      10.0.254.0/28, 10.0.254.16/28: the dummy subnets of pattern 2
+
+Every subnet but the nodes' own has an IPv6 /64 too. Route tables: the main one, one per zone,
+the client's, and as many more as asked for, which no packet uses.
+"""
+
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+from types import TracebackType
+from typing import Any, Self
+
+from vipmanager.lab import probe
+from vipmanager.lab.ec2.account import Account
+from vipmanager.lab.ec2.credentials import Credentials as IssuedCredentials
+from vipmanager.lab.ec2.endpoint import Endpoint
+from vipmanager.lab.ec2.faults import Faults
+from vipmanager.lab.imds import Credentials, Imds
+from vipmanager.lab.netns import Netns
+from vipmanager.lab.network import Attachment, Network
+from vipmanager.lab.router import EC2_ENDPOINT, GATEWAY_IPV6
+
+REGION = "eu-central-1"
+ZONES = ("a", "b")
+ENDPOINT = f"http://{EC2_ENDPOINT}"
+TAG = ("role", "vip")
+"""The tag of every route table of the world."""
+
+_numbers = itertools.count(1)
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """An EKS node: an instance with a primary ENI and one for each pod interface."""
+
+    zone: str
+    instance: str
+    primary: str
+    secondary: tuple[str, ...]
+    pod_addresses: tuple[IPv4Address, ...]
+    """What the VPC CNI has for pods: secondary addresses of the primary ENI."""
+
+
+class Process:
+    """A process in the world that prints JSON lines, all of which are kept."""
+
+    def __init__(
+        self,
+        netns: Netns,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        stream: str,
+        heard: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.text: list[str] = []
+        self._heard = heard
+        self._changed = threading.Condition()
+        self._ended = False
+        self.started = time.monotonic()
+        read, write = os.pipe()
+        with open(os.devnull, "wb") as null, os.fdopen(write, "wb") as writer:  # noqa: PTH123
+            # A pipe on stdin ends the process with the lab, whatever becomes of the lab.
+            self._stdin, held = os.pipe()
+            outputs = {"stdout": null, "stderr": null} | {stream: writer}
+            self._popen = netns.popen(argv, stdin=self._stdin, env=env, **outputs)
+        os.close(self._stdin)
+        self._held = held
+        self._reader = threading.Thread(target=self._read, args=(read,), daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._popen.pid
+
+    def _read(self, source: int) -> None:
+        with os.fdopen(source, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                try:
+                    record = json.loads(line)
+                except ValueError:
+                    record = {"event": "text", "text": line.rstrip("\n")}
+                if not isinstance(record, dict):
+                    record = {"event": "text", "text": line.rstrip("\n")}
+                with self._changed:
+                    self.records.append(record)
+                    self.text.append(str(record.get("text", "")))
+                    self._changed.notify_all()
+                self._heard(record)
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def wait_for(
+        self, wanted: Callable[[dict[str, Any]], bool], *, seconds: float = 20, since: int = 0
+    ) -> dict[str, Any]:
+        """Wait for a record from number `since` on.
+
+        Raises:
+            AssertionError: it did not come, or the process ended without it.
+        """
+        deadline = time.monotonic() + seconds
+        seen = since
+        with self._changed:
+            while True:
+                for record in self.records[seen:]:
+                    if wanted(record):
+                        return record
+                seen = len(self.records)
+                left = deadline - time.monotonic()
+                if left <= 0 or self._ended:
+                    why = "ended" if self._ended else f"said nothing for {seconds} s"
+                    raise AssertionError(f"the process {why}; it said:\n" + "\n".join(self.text))
+                self._changed.wait(left)
+
+    def wait(self, seconds: float = 30) -> int:
+        """Wait for the end and all output; give the exit code."""
+        code = self._popen.wait(seconds)
+        self._reader.join(5)
+        return code
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self._popen.send_signal(number)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._popen.poll() is None
+
+    def close(self) -> None:
+        """Kill it, if need be, and wait."""
+        if self.running:
+            self._popen.kill()
+        self.wait()
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
+
+
+class World:
+    """Everything, in the sandbox; removed by `close`."""
+
+    def __init__(self, *, tables: int = 4, interfaces: int = 2, latency: float = 0.0) -> None:
+        """Build it.
+
+        Args:
+            tables: route tables of the VPC, 4 or more.
+            interfaces: ENIs for pods on each node.
+            latency: seconds that every EC2 call takes, from now on.
+        """
+        number = next(_numbers)
+        self.account = Account(f"{os.getpid() % 10_000_000:07}{number:05}", REGION)
+        self.faults = Faults()
+        self._interfaces = interfaces
+        self._build_vpc(tables)
+        self.nodes = {zone: self._build_node(zone) for zone in ZONES}
+        self._client_eni = self._build_client()
+        self.network = Network(f"w{os.getpid()}n{number}", self.account.state)
+        self._processes: list[Process] = []
+        self._pods: dict[str, Node] = {}
+        self._changed = threading.Event()
+        self._closed = False
+        self.credentials_seconds = 3600.0
+        """For how long the role's credentials are good, once they are handed out anew."""
+        self._issued: IssuedCredentials | None = None
+        try:
+            self._start(latency)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Give the world itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove everything."""
+        self.close()
+
+    # --- building ------------------------------------------------------------------------------
+
+    def _build_vpc(self, tables: int) -> None:
+        account = self.account
+        self.vpc = account.create_vpc(IPv4Network("10.0.0.0/16"), ipv6=True)
+        self.subnets: dict[str, str] = {}
+        self.ipv6: dict[str, IPv6Network] = {}
+        plan = {
+            "a0": ("a", "10.0.1.0/24"),
+            "b0": ("b", "10.0.2.0/24"),
+            "client": ("c", "10.0.100.0/24"),
+            "dummy1": ("a", "10.0.254.0/28"),
+            "dummy2": ("a", "10.0.254.16/28"),
+        }
+        for number in range(1, self._interfaces + 1):
+            plan[f"a{number}"] = ("a", f"10.0.{10 + number}.0/24")
+            plan[f"b{number}"] = ("b", f"10.0.{20 + number}.0/24")
+        for index, (name, (zone, network)) in enumerate(plan.items()):
+            self.subnets[name] = account.create_subnet(
+                self.vpc,
+                f"{REGION}{zone}",
+                IPv4Network(network),
+                ipv6=index,
+            )
+        for subnet in account.state().subnets:
+            name = next(n for n, i in self.subnets.items() if i == subnet.id)
+            if subnet.ipv6 is not None:
+                self.ipv6[name] = subnet.ipv6
+        main = account.main_route_table(self.vpc)
+        account.tag_route_table(main, dict([TAG]))
+        self.tables = [main]
+        for zone in ZONES:
+            mine = [self.subnets[f"{zone}{n}"] for n in range(self._interfaces + 1)]
+            self.tables.append(account.create_route_table(self.vpc, tags=dict([TAG]), subnets=mine))
+        self.tables.append(
+            account.create_route_table(self.vpc, tags=dict([TAG]), subnets=[self.subnets["client"]])
+        )
+        self.client_table = self.tables[-1]
+        self.tables += [
+            account.create_route_table(self.vpc, tags=dict([TAG]))
+            for _ in range(tables - len(self.tables))
+        ]
+
+    def _build_node(self, zone: str) -> Node:
+        account = self.account
+        third = ZONES.index(zone) + 1
+        instance = account.run_instance(
+            self.subnets[f"{zone}0"], ipv4=IPv4Address(f"10.0.{third}.10")
+        )
+        primary = account.primary_eni(instance)
+        pods = tuple(IPv4Address(f"10.0.{third}.{n}") for n in range(100, 108))
+        for address in pods:
+            account.assign_private_ip(primary, address)
+        secondary = []
+        for number in range(1, self._interfaces + 1):
+            eni = account.create_eni(
+                self.subnets[f"{zone}{number}"],
+                ipv4=IPv4Address(f"10.0.{third}{number}.10"),
+                ipv6=self.ipv6[f"{zone}{number}"][16],
+                source_dest_check=False,
+            )
+            account.attach(eni, instance, number)
+            secondary.append(eni)
+        return Node(
+            zone=zone,
+            instance=instance,
+            primary=primary,
+            secondary=tuple(secondary),
+            pod_addresses=pods,
+        )
+
+    def _build_client(self) -> str:
+        instance = self.account.run_instance(
+            self.subnets["client"], ipv4=IPv4Address("10.0.100.10")
+        )
+        eni = self.account.primary_eni(instance)
+        self.client_addresses: dict[int, list[Address]] = {
+            4: [IPv4Address("10.0.100.10"), IPv4Address("10.0.100.11")],
+            6: [self.ipv6["client"][16], self.ipv6["client"][17]],
+        }
+        for address in (self.client_addresses[4][1], *self.client_addresses[6]):
+            self.account.assign_private_ip(eni, address)
+        return eni
+
+    def _start(self, latency: float) -> None:
+        self.endpoint = Endpoint(self.account, self.faults)
+        listener = self.network.vpc.socket()
+        listener.bind((str(EC2_ENDPOINT), 80))
+        listener.listen(128)
+        self.endpoint.listen(listener)
+        self.imds = Imds(
+            self.network.vpc,
+            self.account.state,
+            region=REGION,
+            account=self.account.id,
+            credentials=self._credentials,
+        )
+        for node in self.nodes.values():
+            self.network.add_host(node.zone, [node.primary, *node.secondary])
+        self.client = self.network.add_host("client", [self._client_eni], forwarding=False).netns
+        self.client.ip_batch(
+            [
+                f"addr add {a}/{24 if a.version == 4 else 64} dev eth0"  # noqa: PLR2004
+                + (" nodad" if a.version == 6 else "")  # noqa: PLR2004
+                for group in self.client_addresses.values()
+                for a in group
+                if str(a) not in {"10.0.100.10", str(self.client_addresses[6][0])}
+            ]
+        )
+        # The router follows on its own, as a VPC does; no API call waits for it.
+        self.account.subscribe(self._changed.set)
+        self._follower = threading.Thread(target=self._follow, name="router", daemon=True)
+        self._follower.start()
+        self.faults.latency = latency
+
+    def _credentials(self, _instance: str) -> Credentials:
+        now = datetime.now(UTC)
+        issued = self._issued
+        if issued is None or issued.expiry <= now:
+            issued = self._issued = self.account.issue_credentials(self.credentials_seconds)
+        return Credentials(
+            role="node",
+            access_key=issued.key,
+            secret_key=issued.secret,
+            token=issued.token,
+            updated=now,
+            expiration=issued.expiry,
+        )
+
+    def _follow(self) -> None:
+        while True:
+            self._changed.wait()
+            self._changed.clear()
+            if self._closed:
+                return
+            self.network.refresh()
+
+    # --- what runs in it -----------------------------------------------------------------------
+
+    def floating(self, *, pattern: int = 1, version: int = 4) -> tuple[str, ...]:
+        """Give a floating IP with prefix length for each interface, as an attachment has it."""
+        many = range(1, self._interfaces + 1)
+        match pattern, version:
+            case 1, 4:
+                return tuple(f"192.168.0.{n}/24" for n in many)
+            case 1, 6:
+                return tuple(f"fd00:100::{n}/64" for n in many)
+            case 2, 4:
+                return ("10.0.254.1/28", "10.0.254.17/28")
+            case _:
+                return tuple(f"{self.ipv6[f'dummy{n}'][1]}/64" for n in many)
+
+    def destination(self, floating: str) -> str:
+        """Give what the VPC routes for a floating IP: its dummy subnet, or the address alone."""
+        interface = ip_interface(floating)
+        if any(interface.network in {s.ipv4, s.ipv6} for s in self.account.state().subnets):
+            return str(interface.network)
+        return str(ip_network(interface.ip))
+
+    def peers(self, version: int = 4) -> dict[str, str]:
+        """Give the peer keys: each interface talks to an address of the client of its own."""
+        addresses = self.client_addresses[version]
+        return {f"Intf{n}Peers": str(a) for n, a in enumerate(addresses, start=1)}
+
+    def start_pod(
+        self,
+        name: str,
+        zone: str,
+        floating: Iterable[str | Sequence[str]],
+        *,
+        dad: bool = False,
+    ) -> Netns:
+        """Start a pod whose net1, net2, ... have these addresses."""
+        node = self.nodes[zone]
+        used = sum(n.zone == zone for n in self._pods.values())
+        attachments = [
+            Attachment(
+                master=f"eth{number}",
+                interface=f"net{number}",
+                addresses=tuple(_interfaces(addresses)),
+                dad=dad,
+            )
+            for number, addresses in enumerate(floating, start=1)
+        ]
+        pod = self.network.add_pod(zone, name, node.pod_addresses[used], attachments)
+        self._pods[name] = node
+        return pod.netns
+
+    def kill_pod(self, name: str) -> None:
+        """Kill a pod with everything in it."""
+        self.network.remove_pod(name)
+        del self._pods[name]
+
+    def run(
+        self,
+        netns: Netns,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stream: str = "stdout",
+        heard: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> Process:
+        """Start a process that prints JSON lines."""
+        process = Process(netns, argv, env=env or _environment({}), stream=stream, heard=heard)
+        self._processes.append(process)
+        return process
+
+    def agent(
+        self,
+        pod: Netns,
+        config: Mapping[str, str],
+        *,
+        heard: Callable[[dict[str, Any]], None] = lambda _: None,
+        argv: Sequence[str] | None = None,
+    ) -> Process:
+        """Start the agent in a pod, as its container would."""
+        command = list(argv or (sys.executable, "-m", "vipmanager", "run"))
+        return self.run(
+            pod,
+            command,
+            env=_environment({"LogFormat": "json", **config}),
+            stream="stderr",
+            heard=heard,
+        )
+
+    def application(self, pod: Netns, addresses: Iterable[str]) -> Process:
+        """Start the unmodified application: it answers on the floating IPs."""
+        return self.run(pod, probe.echo_command([a.partition("/")[0] for a in addresses]))
+
+    def probe(
+        self,
+        addresses: Sequence[str],
+        *,
+        interval_ms: float = 5,
+        heard: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> Process:
+        """Probe floating IPs from the client, each from the client address that is its peer."""
+        bare = [ip_address(a.partition("/")[0]) for a in addresses]
+        routes = []
+        for target, source in zip(bare, self.client_addresses[bare[0].version], strict=False):
+            gateway = "10.0.100.1" if target.version == 4 else str(GATEWAY_IPV6)  # noqa: PLR2004
+            routes.append(f"route replace {target} via {gateway} dev eth0 src {source} onlink")
+        self.client.ip_batch(routes)
+        command = probe.probe_command([str(a) for a in bare], interval_ms=interval_ms)
+        return self.run(self.client, command, heard=heard)
+
+    # --- looking and breaking ------------------------------------------------------------------
+
+    def target(self, table: str, destination: str) -> str | None:
+        """Tell where a table routes a destination; None for nowhere."""
+        wanted = ip_network(destination)
+        for each in self.account.state().tables:
+            if each.id == table:
+                return next((r.target for r in each.routes if r.destination == wanted), None)
+        raise KeyError(table)
+
+    def targets(self, destination: str) -> set[str | None]:
+        """Tell where all tables route a destination."""
+        return {self.target(t, destination) for t in self.tables}
+
+    def writes(self) -> int:
+        """Count the route writes that succeeded."""
+        return sum(
+            c.error is None and c.action in {"CreateRoute", "ReplaceRoute"}
+            for c in self.endpoint.calls
+        )
+
+    def fail_zone(self, zone: str) -> None:
+        """Lose a zone: no packet comes or goes, and nothing on its node runs on."""
+        self.network.cut(zone)
+        for name in [n for n, node in self._pods.items() if node.zone == zone]:
+            self.network.pod(name).netns.kill()
+
+    def settle(self) -> None:
+        """Wait until the router follows every write that was answered."""
+        self.network.refresh()
+
+    def close(self) -> None:
+        """Remove everything."""
+        self._closed = True
+        for process in self._processes:
+            process.close()
+        if hasattr(self, "imds"):
+            self.imds.close()
+        if hasattr(self, "endpoint"):
+            self.endpoint.close()
+        if hasattr(self, "_follower"):
+            self._changed.set()
+            self._follower.join(5)
+        self.network.close()
+
+
+def _interfaces(addresses: str | Sequence[str]) -> list[IPv4Interface | IPv6Interface]:
+    several = [addresses] if isinstance(addresses, str) else addresses
+    return [ip_interface(a) for a in several]
+
+
+def _environment(config: Mapping[str, str]) -> dict[str, str]:
+    """Give a container's environment: nothing of the lab's own but what Python needs."""
+    kept = {k: v for k, v in os.environ.items() if k in {"PATH", "LANG", "LC_ALL", "PYTHONPATH"}}
+    # Coverage and profilers of the lab must not slow the agent down.
+    return kept | {"AWS_ENDPOINT_URL": ENDPOINT} | dict(config)

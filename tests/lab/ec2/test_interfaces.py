@@ -1,0 +1,131 @@
+"""Attaching, detaching and deleting network interfaces, as a node group's Lambda does."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+import pytest
+from moto.core.exceptions import ServiceException
+
+if TYPE_CHECKING:
+    from lab.ec2.conftest import Client, Lab, Refused
+
+
+def test_an_eni_in_use_can_not_be_attached_again(lab: Lab, ec2: Client, refused: Refused) -> None:
+    assert refused(
+        ec2.attach_network_interface,
+        NetworkInterfaceId=lab.eni_a,
+        InstanceId=lab.instance_a,
+        DeviceIndex=2,
+    ) == (400, "InvalidNetworkInterface.InUse", f"Interface: [{lab.eni_a}] in use.")
+
+
+def test_a_device_index_holds_one_eni(lab: Lab, ec2: Client, refused: Refused) -> None:
+    eni = lab.account.create_eni(lab.subnet_a)
+    refusal = refused(
+        ec2.attach_network_interface,
+        NetworkInterfaceId=eni,
+        InstanceId=lab.instance_a,
+        DeviceIndex=1,
+    )
+    assert refusal[:2] == (400, "InvalidParameterValue")
+
+
+def test_an_eni_stays_in_its_zone(lab: Lab, ec2: Client, refused: Refused) -> None:
+    eni = lab.account.create_eni(lab.subnet_b)
+    refusal = refused(
+        ec2.attach_network_interface,
+        NetworkInterfaceId=eni,
+        InstanceId=lab.instance_a,
+        DeviceIndex=2,
+    )
+    assert refusal[:2] == (400, "InvalidParameterCombination")
+
+
+def test_the_network_card_is_kept_and_has_device_indexes_of_its_own(lab: Lab, ec2: Client) -> None:
+    eni = lab.account.create_eni(lab.subnet_a)
+    answer = ec2.attach_network_interface(
+        NetworkInterfaceId=eni, InstanceId=lab.instance_a, DeviceIndex=1, NetworkCardIndex=1
+    )
+    assert answer["NetworkCardIndex"] == 1
+    [found] = ec2.describe_network_interfaces(NetworkInterfaceIds=[eni])["NetworkInterfaces"]
+    assert found["Attachment"]["NetworkCardIndex"] == 1
+    assert found["Attachment"]["DeviceIndex"] == 1
+    ec2.detach_network_interface(AttachmentId=answer["AttachmentId"])
+    assert lab.account.view.enis[eni].attachment is None
+    assert lab.account.view.enis[lab.eni_a].attachment is not None
+
+
+def test_an_attached_eni_can_not_be_deleted(lab: Lab, ec2: Client, refused: Refused) -> None:
+    assert refused(ec2.delete_network_interface, NetworkInterfaceId=lab.eni_a) == (
+        400,
+        "InvalidParameterValue",
+        f"Network interface '{lab.eni_a}' is currently in use.",
+    )
+
+
+def test_the_primary_eni_can_not_be_detached(lab: Lab, ec2: Client, refused: Refused) -> None:
+    tie = lab.account.view.enis[lab.account.primary_eni(lab.instance_a)].attachment
+    assert tie is not None
+    refusal = refused(ec2.detach_network_interface, AttachmentId=tie.id)
+    assert refusal[1] == "OperationNotPermitted"
+
+
+def test_a_terminated_instance_frees_its_enis_and_takes_its_own_along(
+    lab: Lab, ec2: Client
+) -> None:
+    primary = lab.account.primary_eni(lab.instance_a)
+    ec2.terminate_instances(InstanceIds=[lab.instance_a])
+    enis = lab.account.view.enis
+    assert primary not in enis
+    assert (enis[lab.eni_a].status, enis[lab.eni_a].attachment) == ("available", None)
+    assert ec2.describe_instances(InstanceIds=[lab.instance_a])["Reservations"]
+
+
+def test_delete_on_termination_is_applied(lab: Lab, ec2: Client) -> None:
+    tie = lab.account.view.enis[lab.eni_a].attachment
+    assert tie is not None
+    ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=lab.eni_a,
+        Attachment={"AttachmentId": tie.id, "DeleteOnTermination": True},
+    )
+    lab.account.terminate_instance(lab.instance_a)
+    assert lab.eni_a not in lab.account.view.enis
+
+
+def test_the_source_dest_check_is_switched_over_the_api(lab: Lab, ec2: Client) -> None:
+    ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=lab.eni_a, SourceDestCheck={"Value": False}
+    )
+    assert lab.account.view.enis[lab.eni_a].source_dest_check is False
+
+
+def test_an_eni_created_over_the_api_gets_a_free_usable_address(lab: Lab, ec2: Client) -> None:
+    eni = ec2.create_network_interface(SubnetId=lab.subnet_a)["NetworkInterface"]
+    assert eni["PrivateIpAddress"] == "10.0.1.6"  # after the instance and its second ENI
+    ec2.assign_private_ip_addresses(
+        NetworkInterfaceId=eni["NetworkInterfaceId"], SecondaryPrivateIpAddressCount=1
+    )
+    addresses = lab.account.view.enis[eni["NetworkInterfaceId"]].ipv4
+    assert addresses == (IPv4Address("10.0.1.6"), IPv4Address("10.0.1.7"))
+
+
+def test_an_address_has_one_owner(lab: Lab, ec2: Client, refused: Refused) -> None:
+    taken = str(lab.account.view.enis[lab.eni_a].ipv4[0])
+    refusal = refused(ec2.create_network_interface, SubnetId=lab.subnet_a, PrivateIpAddress=taken)
+    assert refusal[:2] == (400, "InvalidIPAddress.InUse")
+
+
+def test_an_instance_launched_over_the_api_gets_a_free_address(lab: Lab, ec2: Client) -> None:
+    answer = ec2.run_instances(
+        ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=lab.subnet_a
+    )
+    [instance] = answer["Instances"]
+    assert instance["PrivateIpAddress"] == "10.0.1.6"
+    assert lab.account.primary_eni(instance["InstanceId"]) in lab.account.view.enis
+
+
+def test_seeding_is_refused_where_the_api_would_refuse(lab: Lab) -> None:
+    with pytest.raises(ServiceException, match=r"InvalidNetworkInterface\.InUse"):
+        lab.account.attach(lab.eni_a, lab.instance_a, 3)

@@ -1,0 +1,54 @@
+"""A pod with the agent in it, for the tests of the whole."""
+
+from collections.abc import Mapping
+
+from vipmanager.lab.netns import Netns
+from vipmanager.lab.world import TAG, Process, World
+
+
+class Stage:
+    """A pod with the agent in it, in one zone."""
+
+    def __init__(self, world: World, *, pattern: int = 1, version: int = 4) -> None:
+        self.world = world
+        self.version = version
+        self.floating = world.floating(pattern=pattern, version=version)
+        self.config: dict[str, str] = {
+            "VPCRTTag": "=".join(TAG),
+            "SubnetBasedLoopbacks": str(pattern == 2),
+            "InitTimeoutSeconds": "20",
+            **world.peers(version),
+        }
+
+    def pod(self, zone: str = "a", name: str = "pod", **options: bool) -> Netns:
+        return self.world.start_pod(name, zone, self.floating, **options)
+
+    def init(self, pod: Netns, **config: str) -> Process:
+        return self.world.agent(pod, {**self.config, **config})
+
+    def sidecar(self, pod: Netns, **config: str) -> Process:
+        return self.init(pod, RunAsSidecar="True", **{"ResyncSeconds": "1", **config})
+
+    def destinations(self) -> list[str]:
+        return [self.world.destination(f) for f in self.floating]
+
+    def enis(self, zone: str) -> list[str]:
+        return list(self.world.nodes[zone].secondary)
+
+    def points_at(self, zone: str) -> bool:
+        return all(
+            self.world.targets(d) == {eni}
+            for d, eni in zip(self.destinations(), self.enis(zone), strict=True)
+        )
+
+    def answers(self) -> None:
+        """Probe from the client until every floating IP answers."""
+        prober = self.world.probe(self.floating)
+        for floating in self.floating:
+            bare = floating.partition("/")[0]
+            prober.wait_for(lambda r, a=bare: r["event"] == "answered" and r["address"] == a)  # type: ignore[misc]
+        prober.close()
+
+
+def converged(record: Mapping[str, object]) -> bool:
+    return record["event"] == "converged"
