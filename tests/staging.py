@@ -1,6 +1,7 @@
 """A pod with the agent in it, for the tests of the whole."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from vipmanager.lab.netns import Netns
 from vipmanager.lab.world import TAG, Process, World
@@ -52,3 +53,16 @@ class Stage:
 
 def converged(record: Mapping[str, object]) -> bool:
     return record["event"] == "converged"
+
+
+def wait_until(true: Callable[[], bool], *, seconds: float = 25) -> None:
+    """Wait for a state of the world that no event tells of.
+
+    Raises:
+        AssertionError: it did not come.
+    """
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError("the world did not come to be as expected")
+        time.sleep(0.05)

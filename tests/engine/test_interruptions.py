@@ -1,7 +1,5 @@
 """Killed between any two writes and started again with nothing remembered, it converges."""
 
-from itertools import count
-
 import pytest
 
 from sim import Agent, Killed, Sim, owners
@@ -57,12 +55,13 @@ def life(sim: Sim, kernel: MemoryKernel, world: MemoryCloud, settings: Settings,
 def whole(sim: Sim, settings: Settings) -> tuple[KernelState, int]:
     """What one uninterrupted life leaves, and how many writes it makes."""
     kernel, world = MemoryKernel(pod()), MemoryCloud(TAKEN)
-    writes = count()
-    kernel.refuse = world.refuse = lambda _: next(writes) and None
+    writes = Fuse(1000)
+    kernel.refuse = writes.kernel
+    world.refuse = writes.cloud
     agent = Agent(sim, world, kernel=kernel, settings=settings).init()
     sim.run(60)
     assert agent.ending is Ending.CONVERGED
-    return kernel.state, next(writes)
+    return kernel.state, 1000 - writes.left
 
 
 @pytest.mark.parametrize("settings", [PEERS, Settings(source_routing=True), Settings()])

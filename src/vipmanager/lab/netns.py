@@ -141,8 +141,9 @@ class Netns:
     def wait_running(self, *interfaces: str) -> None:
         """Wait until interfaces that were set up carry packets.
 
-        A new link drops what is sent through it until the kernel has seen its carrier in a
-        worker of its own, a moment later under load; IFF_RUNNING tells (netdevice(7)).
+        The end of a veth that was up before its peer drops what is sent through it until a
+        worker of the kernel has seen the carrier; IFF_RUNNING tells (netdevice(7)). The end
+        that came up last carries at once, and may be flagged a second later.
 
         Raises:
             NetnsError: an interface does not exist, or does not run within 5 s.

@@ -262,7 +262,6 @@ class Network:
                     f"route add ::/0 via {GATEWAY_IPV6} dev {interface} onlink",
                 ]
         host.netns.ip_batch(lines)
-        host.netns.wait_running(interface)
         self.vpc.wait_running(port(eni.id))
         host.interfaces[eni.id] = interface
         return interface
@@ -284,7 +283,6 @@ class Network:
             nodad = " nodad" if isinstance(address, IPv6Interface) and not attachment.dad else ""
             lines.append(f"addr add {address} dev {name}{nodad}")
         pod.ip_batch(lines)
-        pod.wait_running(name)
 
 
 def _wire(node: Netns, pod: Pod, primary: IPv4Address | IPv6Address) -> None:
@@ -312,7 +310,6 @@ def _wire(node: Netns, pod: Pod, primary: IPv4Address | IPv6Address) -> None:
         ]
     )
     node.wait_running(there)
-    pod.netns.wait_running("eth0")
 
 
 @contextmanager

@@ -193,6 +193,8 @@ class World:
         self.credentials_seconds = 3600.0
         """For how long the role's credentials are good, once they are handed out anew."""
         self._issued: IssuedCredentials | None = None
+        self.no_role = False
+        """Set it for nodes without a role."""
         try:
             self._start(latency)
         except BaseException:
@@ -327,7 +329,9 @@ class World:
         self._follower.start()
         self.faults.latency = latency
 
-    def _credentials(self, _instance: str) -> Credentials:
+    def _credentials(self, _instance: str) -> Credentials | None:
+        if self.no_role:
+            return None
         now = datetime.now(UTC)
         issued = self._issued
         if issued is None or issued.expiry <= now:

@@ -126,6 +126,7 @@ class Faults:
     def __init__(self, *, seed: int = 0) -> None:
         self._changed = threading.Condition()
         self._random = random.Random(seed)  # noqa: S311 repeatable on purpose
+        self._hanging = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -261,7 +262,20 @@ class Faults:
         """Wait out a hang, at most until the endpoint closes."""
         with self._changed:
             mine = self._releases
+            self._hanging += 1
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._releases != mine or closed(), fault.seconds)
+            self._hanging -= 1
+
+    def await_hang(self, calls: int = 1, *, seconds: float = 20.0) -> None:
+        """Wait until so many calls hang.
+
+        Raises:
+            TimeoutError: they did not.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._hanging >= calls, seconds):
+                raise TimeoutError(f"{self._hanging} of {calls} calls hang after {seconds} s")
 
     def stay_silent(self, closed: Callable[[], bool]) -> None:
         """Wait until the endpoint is not silent any more, or closes."""
