@@ -90,3 +90,7 @@ def test_backoff_doubles_up_to_its_cap_and_has_full_jitter() -> None:
     assert [backoff(n, 1.0) for n in range(9)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10]
     assert backoff(5, 0.0) == 0
     assert backoff(5, 0.5) == 1.6
+
+
+def test_throttling_never_makes_a_slow_bucket_faster() -> None:
+    assert Bucket.full(Rate(burst=1, refill=0.1), 0.0).throttled(0.0).rate == 0.1

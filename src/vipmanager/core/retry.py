@@ -56,7 +56,7 @@ class Bucket:
             return bucket
         return replace(
             bucket,
-            rate=max(SLOWEST, bucket.rate * 0.7),
+            rate=max(min(SLOWEST, bucket.limit.refill), bucket.rate * 0.7),
             tokens=min(bucket.tokens, 0.0),
             reduced=now,
         )

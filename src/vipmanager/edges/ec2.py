@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from ipaddress import IPv4Network, ip_address, ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -52,14 +52,13 @@ _TRANSIENT = frozenset(
         "ServiceUnavailable",
         "Unavailable",
         "RequestTimeout",
-        # A clock that is being set, or credentials that are being renewed.
-        "RequestExpired",
-        "ExpiredToken",
-        "ExpiredTokenException",
         # EC2 is eventually consistent: an ENI that was attached a moment ago.
         "InvalidNetworkInterfaceID.NotFound",
     }
 )
+_EXPIRED = frozenset({"RequestExpired", "ExpiredToken", "ExpiredTokenException"})
+"""A clock that is being set, or credentials that are being renewed."""
+
 _THROTTLED = frozenset(
     {
         "RequestLimitExceeded",
@@ -168,14 +167,23 @@ class Ec2:
 
     def _call(self, whose: str, operation: str, subject: str, **fields: object) -> dict[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow to import
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
         try:
             call: Callable[..., dict[str, Any]] = getattr(self._client(whose), operation)
             return call(**fields)
         except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _EXPIRED | _CREDENTIALS:
+                self._forget()
             raise _translate(operation, subject, error.response) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
             raise _unreached(operation, subject, error) from error
+
+    def _forget(self) -> None:
+        """Look for credentials anew at the next call; botocore keeps them until they expire."""
+        with self._lock:
+            for made in ("_session", "_eni_client", "_route_client"):
+                self.__dict__.pop(made, None)
 
     def _client(self, whose: str) -> Any:  # noqa: ANN401 - botocore makes clients at run time
         with self._lock:
@@ -205,7 +213,7 @@ class Ec2:
         from botocore.session import Session  # noqa: PLC0415
 
         fetcher = AssumeRoleCredentialFetcher(
-            client_creator=self._session.create_client,
+            client_creator=partial(self._session.create_client, region_name=self._region),
             source_credentials=self._session.get_credentials(),
             role_arn=self._route_role,
             extra_args={"RoleSessionName": "vipmanager"},
@@ -349,7 +357,7 @@ def _translate(operation: str, subject: str, response: Mapping[str, Any]) -> Fai
         return Throttled(what, "EC2's bucket is empty; it is tried again")
     if code == "RouteAlreadyExists" or _NO_ROUTE in said:
         return Conflict(what, "the route table is read again")
-    if code in _TRANSIENT or status >= 500:  # noqa: PLR2004 - HTTP's server errors
+    if code in _TRANSIENT | _EXPIRED or status >= 500:  # noqa: PLR2004 - HTTP's server errors
         return Transient(what, "it is tried again")
     if code in _DENIED:
         return Permanent(what, f"allow {action} in the IAM policy of the pod's role")

@@ -113,18 +113,17 @@ class Observer:
             findings.append(unverified)
         read_tables = tables.result() if tables else ()
         read_subnets = subnets.result() if subnets else ()
-        # IMDS can be silent or stale about an ENI's VPC; EC2 is believed.
-        missed = sorted({e.vpc for e in found if e.attached and e.mac in macs} - set(vpcs))
+        # IMDS can be silent or stale about an ENI's VPC and subnet; EC2 is believed.
+        ours = [e for e in found if e.attached and e.mac in macs]
+        missed = sorted({e.vpc for e in ours} - set(vpcs))
         if missed:
             read_tables += self._cloud.route_tables(missed)
-            read_subnets += self._cloud.subnets(missed)
-        if not read_subnets and self._order_matters(len(read_tables)):
-            read_subnets = self._cloud.subnets(vpcs)
-        return CloudState(
-            tables=read_tables,
-            enis=found,
-            subnets=_with_metadata(read_subnets, node),
-        )
+        known = _with_metadata(read_subnets, node)
+        unknown = {e.vpc for e in ours if e.subnet not in {s.id for s in known}}
+        if unknown or (not read_subnets and self._order_matters(len(read_tables))):
+            wanted = sorted({e.vpc for e in ours})
+            known = _with_metadata(self._cloud.subnets(wanted), node)
+        return CloudState(tables=read_tables, enis=found, subnets=known)
 
     def _start(self, call: Callable[..., T], *args: object) -> "Future[T]":
         return self._threads.submit(call, *args)

@@ -159,7 +159,9 @@ def _config(story: Story, world: World) -> dict[str, str]:
     }
 
 
-def _start(stage: _Stage, story: Story, config: Mapping[str, str], *, name: str, zone: str) -> Process:
+def _start(
+    stage: _Stage, story: Story, config: Mapping[str, str], *, name: str, zone: str
+) -> Process:
     """Start the pod, as kubelet does: an initContainer before the application."""
     world = stage.world
     pod = world.start_pod(name, zone, stage.floating)

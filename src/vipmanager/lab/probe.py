@@ -74,6 +74,10 @@ class Tally:
                 return number
         return None
 
+    def recovered(self, number: int) -> None:
+        """Take what was sent before this answered number for told: the loss is over."""
+        self._oldest = max(self._oldest, number)
+
     def gaps(self) -> list[Gap]:
         """Each run of unanswered numbers."""
         found = []
@@ -147,6 +151,7 @@ class Prober:
             (number,) = _NUMBER.unpack(data)
             if tally.answer(number) and not self._up[address]:
                 self._up[address] = True
+                tally.recovered(number)
                 _tell("answered", address, sequence=number, sent=tally.times[number])
 
     def tell_lost(self) -> None:

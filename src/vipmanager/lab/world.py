@@ -489,6 +489,10 @@ class World:
         for name in [n for n, node in self._pods.items() if node.zone == zone]:
             self.network.pod(name).netns.kill()
 
+    def forget_credentials(self) -> None:
+        """Let IMDS hand out new credentials from now on."""
+        self._issued = None
+
     def settle(self) -> None:
         """Wait until the router follows every write that was answered."""
         self.network.refresh()

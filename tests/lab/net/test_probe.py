@@ -53,6 +53,16 @@ def test_an_overdue_probe_is_told_once_and_may_still_be_answered() -> None:
     assert tally.gaps() == [Gap(2, 1, 2.0, None)]
 
 
+def test_what_was_lost_before_the_first_answer_is_not_told_as_a_new_loss() -> None:
+    tally = Tally()
+    for second in range(4):
+        tally.send(float(second))
+    assert tally.answer(2)
+    tally.recovered(2)
+    assert tally.overdue(2.5) is None
+    assert tally.gaps()[0] == Gap(0, 2, 0.0, 2.0)
+
+
 def records(process: Process) -> Callable[[str], dict[str, Any]]:
     """Read on until an event; the process's end is a failure."""
 

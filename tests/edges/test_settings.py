@@ -1,0 +1,210 @@
+"""The configuration table: every key, every mistake, all of them at once."""
+
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vipmanager.core.settings import Mode, Pattern, Rate, TagSelector
+from vipmanager.edges.settings import KEYS, SettingsError, load
+from worlds import networks
+
+ROLE = "arn:aws:iam::123456789012:role/path/routes"
+
+GOOD: list[tuple[str, str, str, Any]] = [
+    ("VPCRTTag", "ALL", "tags", ()),
+    ("VPCRTTag", "", "tags", ()),
+    ("VPCRTTag", "role", "tags", (TagSelector(key="role"),)),
+    ("VPCRTTag", "role=", "tags", (TagSelector(key="role", value=""),)),
+    ("VPCRTTag", "role=a=b", "tags", (TagSelector(key="role", value="a=b"),)),
+    ("VPCRTTag", " a=1 , b*", "tags",
+     (TagSelector(key="a", value="1"), TagSelector(key="b*"))),
+    ("VPCRTTag", "kubernetes.io/cluster/x=owned", "tags",
+     (TagSelector(key="kubernetes.io/cluster/x", value="owned"),)),
+    ("RunAsSidecar", "True", "mode", Mode.SIDECAR),
+    ("RunAsSidecar", "yes", "mode", Mode.SIDECAR),
+    ("RunAsSidecar", "FALSE", "mode", Mode.INIT),
+    ("SubnetBasedLoopbacks", "true", "pattern", Pattern.SUBNET),
+    ("SubnetBasedLoopbacks", "0", "pattern", Pattern.HOST),
+    ("UseSBR", "on", "source_routing", True),
+    ("VPCRTIds", "rtb-0123456789abcdef0, rtb-01234567,rtb-01234567", "tables",
+     ("rtb-0123456789abcdef0", "rtb-01234567")),
+    ("RouteRoleArn", ROLE, "route_role", ROLE),
+    ("RouteRoleArn", ROLE.replace("aws:", "aws-cn:"), "route_role", ROLE.replace("aws:", "aws-cn:")),
+    ("Interfaces", "net*,eth0.100", "interfaces", ("net*", "eth0.100")),
+    ("FloatingIPs", "192.168.0.0/24,2001:db8::/32,10.0.0.1", "floating",
+     networks("192.168.0.0/24", "2001:db8::/32", "10.0.0.1/32")),
+    ("InitTimeoutSeconds", "0", "init_timeout", 0.0),
+    ("InitTimeoutSeconds", "2.5", "init_timeout", 2.5),
+    ("ResyncSeconds", "1", "resync", 1.0),
+    ("ApiRate", "50/5", "rate", Rate(burst=50, refill=5.0)),
+    ("ApiRate", "1/0.5", "rate", Rate(burst=1, refill=0.5)),
+    ("ManageSourceDestCheck", "1", "manage_source_dest_check", True),
+    ("HTTPPort", "65535", "http_port", 65535),
+    ("HTTPPort", "0", "http_port", 0),
+    ("LogFormat", "json", "log_json", True),
+    ("LogLevel", "debug", "log_level", "debug"),
+    ("Intf1Peers", "10.0.0.5,10.0.1.0/24,,10.0.0.5", "peers",
+     {1: networks("10.0.0.5/32", "10.0.1.0/24")}),
+    ("Intf12Peers", "2001:db8::1", "peers", {12: networks("2001:db8::1/128")}),
+    ("Intf1Peers", " ", "peers", {}),
+    ("AWS_REGION", "eu-central-1", "region", "eu-central-1"),
+    ("AWS_DEFAULT_REGION", "us-east-1", "region", "us-east-1"),
+    ("AWS_EC2_METADATA_V1_DISABLED", "True", "imds_v1", False),
+    ("KUBERNETES_SERVICE_HOST", "172.20.0.1", "protected", (ip_address("172.20.0.1"),)),
+    ("AWS_ENDPOINT_URL_EC2", "http://[fd00::7]:8080/x", "protected", (ip_address("fd00::7"),)),
+    ("AWS_ENDPOINT_URL", "https://ec2.example", "protected", ()),
+    ("AWS_ENDPOINT_URL", "http://[", "protected", ()),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "field", "expected"), GOOD)
+def test_a_good_value_is_taken(key: str, value: str, field: str, expected: object) -> None:
+    assert getattr(load({key: value}), field) == expected
+
+
+BAD = [
+    ("VPCRTTag", "=value", "has no key"),
+    ("VPCRTTag", "ALL,role", "ALL alone"),
+    ("RunAsSidecar", "maybe", "True or False"),
+    ("SubnetBasedLoopbacks", "2", "True or False"),
+    ("UseSBR", "sbr", "True or False"),
+    ("VPCRTIds", "rtb-1", "route table ids"),
+    ("VPCRTIds", "rtb-0123456789abcdef0;rtb-01234567", "route table ids"),
+    ("RouteRoleArn", "routes", "a role such as"),
+    ("RouteRoleArn", "arn:aws:iam::1:role/x", "a role such as"),
+    ("Interfaces", "net1 net2", "interface names"),
+    ("FloatingIPs", "192.168.0.1/24", "without host bits"),
+    ("FloatingIPs", "300.0.0.1", "is neither"),
+    ("InitTimeoutSeconds", "-1", "seconds from 0"),
+    ("InitTimeoutSeconds", "soon", "seconds from 0"),
+    ("InitTimeoutSeconds", "nan", "seconds from 0"),
+    ("InitTimeoutSeconds", "inf", "seconds from 0"),
+    ("ResyncSeconds", "0", "seconds from 1"),
+    ("ApiRate", "0/5", "burst/refill"),
+    ("ApiRate", "50", "burst/refill"),
+    ("ApiRate", "50/0", "burst/refill"),
+    ("ApiRate", "50/-1", "burst/refill"),
+    ("ManageSourceDestCheck", "off!", "True or False"),
+    ("HTTPPort", "65536", "a port"),
+    ("HTTPPort", "-1", "a port"),
+    ("HTTPPort", "9" * 5000, "a port"),
+    ("HTTPPort", "٣", "a port"),
+    ("LogFormat", "xml", "text or json"),
+    ("LogLevel", "trace", "debug or info"),
+    ("OnStop", "withdraw", "keep"),
+    ("LeaderElection", "True", "come later"),
+    ("HealthCheck", "http://localhost", "come later"),
+    ("Intf1Peers", "10.0.0.1/24", "10.0.0.0/24 or the host 10.0.0.1"),
+    ("Intf1Peers", "peer.example.com", "is neither"),
+    ("Intf2Peers", "10.0.0.0/33", "is neither"),
+    ("Intf1Peers", "10.0.0.1 10.0.0.2", "is neither"),
+    ("Intf1Peers", "fe80::1%eth0", "without a zone"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "allowed"), BAD)
+def test_a_bad_value_is_refused_with_its_key_and_what_is_allowed(
+    key: str, value: str, allowed: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({key: value})
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{key}={value!r}: expected ")
+    assert allowed in problem
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    environ = {key: value for key, value, _ in BAD} | {"intf1peers": "10.0.0.1"}
+    with pytest.raises(SettingsError) as caught:
+        load(environ)
+    told = {p.partition("=")[0] for p in caught.value.problems}
+    assert told == set(environ)
+    assert str(caught.value).count("\n") == len(environ) - 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("VPCRTTAG", "VPCRTTag"),
+        ("VPCRTTags", "VPCRTTag"),
+        ("intf1peers", "Intf1Peers"),
+        ("Intf1Peer", "Intf1Peers"),
+        ("Intf0Peers", "Intf1Peers"),
+        ("Intf100Peers", "Intf1Peers"),
+        ("RunAsSideCar", "RunAsSidecar"),
+        ("SubnetBasedLoopback", "SubnetBasedLoopbacks"),
+        ("useSBR", "UseSBR"),
+        ("HttpPort", "HTTPPort"),
+    ],
+)
+def test_a_key_with_a_typing_mistake_is_refused(wrong: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match="unknown key; did you mean"):
+        load({wrong: "x"})
+    with pytest.raises(SettingsError) as caught:
+        load({wrong: "x"})
+    if "0" not in wrong:
+        assert f"did you mean {meant}?" in caught.value.problems[0]
+
+
+def test_the_rest_of_the_environment_is_nobody_s_concern() -> None:
+    environ = {
+        "PATH": "/bin",
+        "HOME": "/",
+        "HOSTNAME": "pod",
+        "KUBERNETES_SERVICE_PORT": "443",
+        "APP_PORT_80_TCP": "tcp://10.0.0.1:80",
+    }
+    assert load(environ) == load({})
+
+
+def test_empty_means_default_for_every_key() -> None:
+    names = [k.name for k in KEYS] + ["LeaderElection", "HealthCheck", "Intf1Peers"]
+    assert load(dict.fromkeys(names, "")) == load({})
+
+
+def test_the_region_of_the_container_goes_before_the_default_region() -> None:
+    assert load({"AWS_REGION": "a", "AWS_DEFAULT_REGION": "b"}).region == "a"
+
+
+NASTY = ["$(reboot)", "`id`", "; rm -rf /", "| cat", "a && b", "x\nroute del default", "${HOME}"]
+
+
+@pytest.mark.parametrize("text", NASTY)
+@pytest.mark.parametrize("key", [k.name for k in KEYS] + ["Intf1Peers"])
+def test_what_a_shell_would_run_is_refused_or_kept_as_text(key: str, text: str) -> None:
+    if key == "VPCRTTag":
+        # Compared with tags, and with nothing else.
+        assert load({key: text}).tags[0].key == text.strip()
+        return
+    with pytest.raises(SettingsError):
+        load({key: text})
+
+
+@pytest.mark.parametrize("text", NASTY)
+@pytest.mark.parametrize("around", ["{}", "10.0.0.1,{}", "2001:db8::1%{}", "2001:db8::%{}/64"])
+def test_no_text_reaches_ip_through_a_peer(around: str, text: str) -> None:
+    with pytest.raises(SettingsError):
+        load({"Intf1Peers": around.format(text)})
+
+
+keys = st.sampled_from([*(k.name for k in KEYS), "Intf1Peers", "Intf2Peers", "LeaderElection"])
+values = st.one_of(
+    st.text(max_size=30),
+    st.text(alphabet="0123456789.:/,%abcdef-", max_size=30),
+    st.sampled_from([v for _, v, _, _ in GOOD] + [v for _, v, _ in BAD]),
+)
+
+
+@given(st.dictionaries(st.one_of(keys, st.text(max_size=12)), values, max_size=6))
+def test_any_environment_gives_settings_or_a_list_of_mistakes(environ: dict[str, str]) -> None:
+    try:
+        settings = load(environ)
+    except SettingsError as error:
+        assert error.problems
+        assert all(p for p in error.problems)
+    else:
+        for peers in settings.peers.values():
+            assert all(set(str(p)) <= set("0123456789abcdef.:/") for p in peers)
