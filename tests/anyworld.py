@@ -64,8 +64,9 @@ def fitting(pattern: Pattern) -> tuple[str, ...]:
 def interfaces(draw: st.DrawFn, number: int, pattern: Pattern) -> PodInterface:
     """An interface with up to three addresses in any state."""
     some = often(fitting(pattern), OUTSIDE + DUMMY + HOPELESS)
-    chosen = draw(st.lists(some, min_size=draw(st.sampled_from([1, 1, 1, 0])), max_size=3,
-                           unique=True))
+    chosen = draw(
+        st.lists(some, min_size=draw(st.sampled_from([1, 1, 1, 0])), max_size=3, unique=True)
+    )
     found = tuple(
         PodAddress(address=ip_address(a), prefix_length=24, state=draw(states)) for a in chosen
     )
@@ -101,8 +102,9 @@ def cloud_routes(draw: st.DrawFn, destination: Network) -> CloudRoute:
 @st.composite
 def tables(draw: st.DrawFn, number: int, pattern: Pattern) -> RouteTable:
     """A table with some routes; perhaps tagged, perhaps an edge table."""
-    routed = draw(st.lists(st.sampled_from((*destinations(pattern), *networks("172.31.0.0/16"))),
-                           unique=True))
+    routed = draw(
+        st.lists(st.sampled_from((*destinations(pattern), *networks("172.31.0.0/16"))), unique=True)
+    )
     routes = [draw(cloud_routes(d)) for d in routed]
     made = table(number, routes, tags=draw(st.sampled_from([{"role": "vip"}] * 2 + [{}])))
     return replace(made, edges=("igw-9",) if draw(st.integers(0, 8)) == 0 else ())
@@ -171,9 +173,7 @@ def all_settings(draw: st.DrawFn) -> Settings:
     """Any settings that decide something here."""
     selectors = draw(st.sampled_from([(), (), (TagSelector(key="role", value="v*"),)]))
     return Settings(
-        peers={
-            n: networks(*chosen) for n in (1, 2) if (chosen := draw(peer_lists))
-        },
+        peers={n: networks(*chosen) for n in (1, 2) if (chosen := draw(peer_lists))},
         tags=selectors,
         pattern=draw(st.sampled_from(Pattern)),
         source_routing=draw(st.booleans()),

@@ -38,9 +38,7 @@ def shown(what: str) -> CloudRoute | None:
 
 def tables(*what: str) -> dict[str, RouteTable]:
     """One table for each word."""
-    made = [
-        table(n, [r for r in [shown(w)] if r is not None]) for n, w in enumerate(what)
-    ]
+    made = [table(n, [r for r in [shown(w)] if r is not None]) for n, w in enumerate(what)]
     return {t.id: t for t in made}
 
 

@@ -94,15 +94,23 @@ def test_the_check_is_switched_off_on_one_eni() -> None:
     ("action", "text"),
     [
         (AddRoute(route=ROUTE, reason=""), "ip route add 192.168.0.1/32 dev net1 proto 86"),
-        (AddRoute(route=ROUTE, over=ROUTE, reason=""),
-         "ip route replace 192.168.0.1/32 dev net1 proto 86"),
+        (
+            AddRoute(route=ROUTE, over=ROUTE, reason=""),
+            "ip route replace 192.168.0.1/32 dev net1 proto 86",
+        ),
         (RemoveRoute(route=ROUTE, reason=""), "ip route del 192.168.0.1/32 dev net1 proto 86"),
-        (AddRule(rule=RULE, reason=""),
-         "ip rule add from 192.168.0.1/32 lookup 86003 priority 8610 protocol 86"),
-        (RemoveRule(rule=replace(RULE, source=None), reason=""),
-         "ip rule del from all lookup 86003 priority 8610 protocol 86"),
-        (CreateRoute(table=T1, destination=ONE, eni=A1, reason=""),
-         "192.168.0.1/32 in rtb-01: none -> eni-a1"),
+        (
+            AddRule(rule=RULE, reason=""),
+            "ip rule add from 192.168.0.1/32 lookup 86003 priority 8610 protocol 86",
+        ),
+        (
+            RemoveRule(rule=replace(RULE, source=None), reason=""),
+            "ip rule del from all lookup 86003 priority 8610 protocol 86",
+        ),
+        (
+            CreateRoute(table=T1, destination=ONE, eni=A1, reason=""),
+            "192.168.0.1/32 in rtb-01: none -> eni-a1",
+        ),
         (DisableSourceDestCheck(eni=A1, reason=""), "eni-a1: source/dest check on -> off"),
     ],
 )

@@ -9,7 +9,7 @@ from vipmanager.core.findings import Condition, Finding
 from vipmanager.core.floating import floating, forbidden, occupants
 from vipmanager.core.pod import Attachment
 from vipmanager.core.settings import Pattern, Settings
-from vipmanager.core.values import AddressState, FloatingIP, PodAddress
+from vipmanager.core.values import AddressState, FloatingIP, PodAddress, VpcId
 from worlds import SUBNETS, V4, V6, VPC, eni, enis, interface, networks
 
 HOST, SUBNET = Settings(), Settings(pattern=Pattern.SUBNET)
@@ -24,9 +24,7 @@ def attachment(number: int, *addresses: str, up: bool = True) -> Attachment:
 def decide(
     settings: Settings, *attachments: Attachment
 ) -> tuple[tuple[FloatingIP, ...], tuple[Finding, ...]]:
-    return floating(
-        attachments, settings=settings, vpc_networks={VPC: (V4, V6)}, subnets=SUBNETS
-    )
+    return floating(attachments, settings=settings, vpc_networks={VPC: (V4, V6)}, subnets=SUBNETS)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ def test_an_address_that_can_not_float_is_said(
 
 
 def test_a_subnet_of_another_vpc_is_not_ours() -> None:
-    strange = tuple(replace(s, vpc="vpc-2") for s in SUBNETS)
+    strange = tuple(replace(s, vpc=VpcId("vpc-2")) for s in SUBNETS)
     ips, (finding,) = floating(
         [attachment(1, "10.0.254.1")], settings=SUBNET, vpc_networks={}, subnets=strange
     )

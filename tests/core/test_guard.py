@@ -92,9 +92,9 @@ def test_a_route_to_anything_but_an_eni_is_never_replaced(target: str) -> None:
 def test_a_propagated_route_is_not_overridden_though_it_names_an_eni() -> None:
     state = pointed(cloud(), str(ONE), "eni-b1", only=0)
     first, *others = state.tables
-    learnt = replace(first, routes=tuple(
-        replace(r, propagated=r.destination == ONE) for r in first.routes
-    ))
+    learnt = replace(
+        first, routes=tuple(replace(r, propagated=r.destination == ONE) for r in first.routes)
+    )
     plan = guarded(Plan(steer=(create(),)), wish(replace(state, tables=(learnt, *others))))
     assert plan.steer == ()
     assert "propagated" in plan.findings[0].text

@@ -37,10 +37,18 @@ W = Verdict.WRITE
             True,
             False,
         ),
-        ("a route that may be drifting", report(contested(), judged=(judged(Verdict.WAIT),)),
-         True, False),
-        ("another pod took over", report(displaced(), judged=(judged(Verdict.YIELD),)),
-         False, False),
+        (
+            "a route that may be drifting",
+            report(contested(), judged=(judged(Verdict.WAIT),)),
+            True,
+            False,
+        ),
+        (
+            "another pod took over",
+            report(displaced(), judged=(judged(Verdict.YIELD),)),
+            False,
+            False,
+        ),
         (
             "a wrong route that we may not fix",
             report(failed("rtb-00"), done=(wrote(0, Permanent("x")),), judged=(judged(W),)),

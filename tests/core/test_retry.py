@@ -6,9 +6,7 @@ from hypothesis import strategies as st
 from vipmanager.core.retry import CALM, SLOWEST, Bucket, backoff
 from vipmanager.core.settings import Rate
 
-rates = st.builds(
-    Rate, burst=st.integers(1, 60), refill=st.floats(0.5, 20, allow_nan=False)
-)
+rates = st.builds(Rate, burst=st.integers(1, 60), refill=st.floats(0.5, 20, allow_nan=False))
 pauses = st.lists(st.floats(0, 3, allow_nan=False), min_size=1, max_size=120)
 
 

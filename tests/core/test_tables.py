@@ -69,8 +69,10 @@ def test_ids_win_over_tags_and_keep_their_order() -> None:
             [Condition.TABLE_UNKNOWN],
         ),
         # the table of another VPC is unknown in this one
-        (Settings(tables=(RouteTableId("rtb-05"), RouteTableId("rtb-01"))),
-         [Condition.TABLE_UNKNOWN]),
+        (
+            Settings(tables=(RouteTableId("rtb-05"), RouteTableId("rtb-01"))),
+            [Condition.TABLE_UNKNOWN],
+        ),
         (
             Settings(tables=(RouteTableId("rtb-99"),)),
             [Condition.TABLE_UNKNOWN, Condition.NO_TABLE],

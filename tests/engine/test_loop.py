@@ -10,7 +10,7 @@ from vipmanager.core.actions import RemoveRoute
 from vipmanager.core.claim import DRIFT
 from vipmanager.core.failures import Transient
 from vipmanager.core.settings import Settings
-from vipmanager.core.values import MAIN_TABLE, CloudState, PodAddress
+from vipmanager.core.values import MAIN_TABLE, CloudState, EniId, PodAddress
 from vipmanager.edges.memory import MemoryCloud
 from vipmanager.engine.loop import NETLINK, Ending
 from worlds import cloud, eni, peers, pointed
@@ -173,7 +173,7 @@ def test_a_route_stolen_in_one_of_ten_tables_is_repaired_after_a_second_reading(
 def test_a_repair_that_fails_is_tried_again_and_is_no_reason_to_yield(sim: Sim) -> None:
     agent = running(sim)
     # eni-b1 yields to eni-a1 on a repeat, so let the agent be the one with the greater id.
-    other = replace(eni("b", 1), id="eni-00")
+    other = replace(eni("b", 1), id=EniId("eni-00"))
     state = replace(agent.cloud.state, enis=(*agent.cloud.state.enis, other))
     change(agent, pointed(state, ONE, "eni-00", only=3))
     failures = iter([Transient("server error")] * 40)
@@ -208,13 +208,9 @@ def test_a_takeover_in_all_tables_is_yielded_to_and_taken_back_when_the_rival_di
 def test_a_takeover_that_spreads_is_yielded_to(sim: Sim) -> None:
     agent = running(sim)
     for second, index in enumerate((2, 5, 7)):
-        sim.at(
-            60 + second,
-            lambda i=index: (
-                change(agent, pointed(agent.cloud.state, ONE, "eni-b1", only=i)),
-                agent.inbox.put("look"),
-            ),
-        )
+        change(agent, pointed(agent.cloud.state, ONE, "eni-b1", only=index))
+        agent.inbox.put("look")
+        sim.run(61 + second)
     sim.run(300)
     assert agent.cloud.writes == []
     assert agent.last.displaced

@@ -99,6 +99,14 @@ class Ec2:
         with self._lock:
             _ = self._session
 
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for name in ("_eni_client", "_route_client"):
+                client = self.__dict__.pop(name, None)
+                if client is not None:
+                    client.close()
+
     def connect(self, region: str) -> None:
         """Name the region, once, before anything else is asked."""
         self._region = region

@@ -155,9 +155,11 @@ class Imds:
         raise AssertionError("unreachable: the second attempt is never on a reused connection")
 
     def _connect(self) -> http.client.HTTPConnection:
-        url = urlsplit(self._endpoint)
-        connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=TIMEOUT)
         try:
+            url = urlsplit(self._endpoint)
+            connection = http.client.HTTPConnection(
+                url.hostname or "", url.port or 80, timeout=TIMEOUT
+            )
             connection.connect()
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (OSError, ValueError) as error:

@@ -38,6 +38,7 @@ _KINDS = {"1": RouteKind.UNICAST, "9": RouteKind.THROW}
 """Numbers of the route types (`RTN_UNICAST`, `RTN_THROW`, rtnetlink.h)."""
 
 _FAILED = re.compile(r"Command failed -:(\d+)")
+_DOWN = ("Network is down", "Network is unreachable", "is not up")
 _GONE = ("No such process", "No such file or directory", "Cannot find device")
 
 
@@ -56,18 +57,29 @@ class IpRoute:
             Permanent: there is no `ip`.
         """
         # Without a family, `addr` and `route` show both and `rule` shows IPv4.
-        both = self._start(["-N", "-j", "-batch", "-"])
-        six = self._start(["-N", "-j", "-6", "rule", "show"])
-        links, routes, rules = _documents(self._finish(both, _READ), 3)
-        (rules6,) = _documents(self._finish(six, ""), 1)
+        with (
+            self._start(["-N", "-j", "-batch", "-"]) as both,
+            self._start(["-N", "-j", "-6", "rule", "show"]) as six,
+        ):
+            try:
+                text, text6 = self._finish(both, _READ), self._finish(six, "")
+            except Failure:
+                both.kill()
+                six.kill()
+                raise
+        links, routes, rules = _documents(text, 3)
+        (rules6,) = _documents(text6, 1)
         try:
-            return KernelState(
+            state = KernelState(
                 interfaces=tuple(_interface(link) for link in links if "ifname" in link),
                 routes=tuple(r for r in map(_route, routes) if r is not None),
                 rules=(*(_rule(r, 4) for r in rules), *(_rule(r, 6) for r in rules6)),
             )
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise Transient(f"`ip -j` answered with something unexpected: {error}") from error
+        if not state.interfaces:
+            raise Transient("`ip -j` showed no interface, not even `lo`")
+        return state
 
     def write(self, actions: Sequence[KernelAction]) -> Sequence[tuple[KernelAction, Failure]]:
         """Apply all actions, one batch per family; go on past failures and give them."""
@@ -253,7 +265,7 @@ def _failure(action: KernelAction, said: str) -> Failure | None:
         )
     if "File exists" in said:
         return Conflict(what, "the pod's routes are read again")
-    if any(gone in said for gone in (*_GONE, "Network is down", "Network is unreachable")):
+    if any(passing in said for passing in (*_GONE, *_DOWN)):
         return Transient(what, "the interface may be going down or coming up")
     return Permanent(what, "check the interface and its subnet's gateway")
 

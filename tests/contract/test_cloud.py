@@ -1,0 +1,314 @@
+"""The same behaviour from the cloud in memory and from EC2 over HTTP."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, ip_network
+
+import pytest
+
+from vipmanager.core.actions import CreateRoute, DisableSourceDestCheck, ReplaceRoute
+from vipmanager.core.failures import Conflict, Permanent, Transient
+from vipmanager.core.values import (
+    CloudRoute,
+    CloudState,
+    Eni,
+    EniId,
+    InstanceId,
+    RouteTable,
+    RouteTableId,
+    SubnetId,
+    TargetKind,
+    VpcId,
+    eni_target,
+)
+from vipmanager.edges.ec2 import Ec2
+from vipmanager.edges.memory import MemoryCloud
+from vipmanager.lab.ec2.account import Account
+from vipmanager.lab.ec2.endpoint import Endpoint
+from vipmanager.lab.ec2.faults import Break, Hang
+from vipmanager.ports import Cloud
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vpc:
+    """A VPC with two instances that have an ENI for pods each."""
+
+    cloud: Cloud
+    vpc: VpcId
+    instance: InstanceId
+    one: EniId
+    other: EniId
+    table: RouteTableId
+    dummy: SubnetId
+
+    def read(self) -> RouteTable:
+        return next(t for t in self.cloud.route_tables([self.vpc]) if t.id == self.table)
+
+    def route(self, destination: str) -> CloudRoute:
+        found = self.read().route_to(ip_network(destination))
+        assert found is not None
+        return found
+
+    def create(self, destination: str, eni: EniId) -> None:
+        self.cloud.write(
+            CreateRoute(
+                table=self.table, destination=ip_network(destination), eni=eni, reason="test"
+            )
+        )
+
+    def replace(self, destination: str, eni: EniId) -> None:
+        before = self.route(destination).target if self.has(destination) else eni_target(self.other)
+        self.cloud.write(
+            ReplaceRoute(
+                table=self.table,
+                destination=ip_network(destination),
+                eni=eni,
+                before=before,
+                reason="test",
+            )
+        )
+
+    def has(self, destination: str) -> bool:
+        return self.read().route_to(ip_network(destination)) is not None
+
+    def eni(self, name: EniId) -> Eni:
+        (found,) = self.cloud.enis_by_id([name])
+        return found
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account("210987654321")
+
+
+@pytest.fixture
+def endpoint(account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    endpoint = Endpoint(account)
+    listener = socket.create_server(("127.0.0.1", 0))
+    endpoint.listen(listener)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIALAB")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "lab")
+    yield endpoint
+    endpoint.close()
+
+
+@pytest.fixture
+def ec2(endpoint: Endpoint) -> Iterator[Ec2]:
+    assert endpoint is not None
+    cloud = Ec2()
+    cloud.connect("eu-central-1")
+    yield cloud
+    cloud.close()
+
+
+@pytest.fixture(params=["in memory", "over HTTP"])
+def vpc(request: pytest.FixtureRequest, account: Account, ec2: Ec2) -> Vpc:
+    ids = [VpcId(account.create_vpc(IPv4Network("10.0.0.0/16"), ipv6=True))]
+    subnet = account.create_subnet(ids[0], "eu-central-1a", IPv4Network("10.0.1.0/24"), ipv6=1)
+    dummy = account.create_subnet(ids[0], "eu-central-1a", IPv4Network("10.0.254.0/28"), ipv6=2)
+    instances, enis = [], []
+    for number in (1, 2):
+        instances.append(account.run_instance(subnet))
+        enis.append(account.create_eni(subnet, ipv4=IPv4Address(f"10.0.1.10{number}")))
+        account.attach(enis[-1], instances[-1], 1)
+    table = account.create_route_table(ids[0], tags={"role": "vip", "odd": "a=b"}, subnets=[subnet])
+    cloud: Cloud = ec2
+    if request.param == "in memory":
+        everything = CloudState(
+            tables=ec2.route_tables(ids),
+            enis=tuple(e for i in instances for e in ec2.instance_enis(InstanceId(i))),
+            subnets=ec2.subnets(ids),
+        )
+        cloud = MemoryCloud(everything)
+    return Vpc(
+        cloud=cloud,
+        vpc=ids[0],
+        instance=InstanceId(instances[0]),
+        one=EniId(enis[0]),
+        other=EniId(enis[1]),
+        table=RouteTableId(table),
+        dummy=SubnetId(dummy),
+    )
+
+
+def test_tables_tell_tags_associations_and_the_vpcs_own_networks(vpc: Vpc) -> None:
+    table = vpc.read()
+    assert dict(table.tags) == {"role": "vip", "odd": "a=b"}
+    assert not table.main
+    assert len(table.subnets) == 1
+    assert ip_network("10.0.0.0/16") in table.local
+    assert len(table.local) == 2
+    assert sum(t.main for t in vpc.cloud.route_tables([vpc.vpc])) == 1
+    assert vpc.cloud.route_tables([VpcId("vpc-00000000000000000")]) == ()
+
+
+@pytest.mark.parametrize("destination", ["192.168.0.1/32", "fd00:100::1/128"])
+def test_a_created_route_points_at_the_eni_and_tells_its_instance(
+    vpc: Vpc, destination: str
+) -> None:
+    vpc.create(destination, vpc.one)
+    route = vpc.route(destination)
+    assert route.target.kind is TargetKind.ENI
+    assert (route.target.id, route.target.instance) == (vpc.one, vpc.instance)
+    assert not route.blackhole
+    assert not route.propagated
+
+
+@pytest.mark.parametrize("destination", ["192.168.0.1/32", "fd00:100::1/128"])
+def test_a_replaced_route_points_at_the_other_eni(vpc: Vpc, destination: str) -> None:
+    vpc.create(destination, vpc.one)
+    vpc.replace(destination, vpc.other)
+    assert vpc.route(destination).target.id == vpc.other
+
+
+def test_the_whole_cidr_of_a_subnet_can_be_routed(vpc: Vpc) -> None:
+    vpc.create("10.0.254.0/28", vpc.one)
+    assert vpc.route("10.0.254.0/28").target.id == vpc.one
+
+
+def test_creating_the_same_route_again_succeeds(vpc: Vpc) -> None:
+    vpc.create("192.168.0.1/32", vpc.one)
+    vpc.create("192.168.0.1/32", vpc.one)
+
+
+def test_creating_over_another_target_is_a_conflict_and_changes_nothing(vpc: Vpc) -> None:
+    vpc.create("192.168.0.1/32", vpc.one)
+    with pytest.raises(Conflict):
+        vpc.create("192.168.0.1/32", vpc.other)
+    assert vpc.route("192.168.0.1/32").target.id == vpc.one
+
+
+def test_replacing_a_route_that_is_absent_is_a_conflict_and_changes_nothing(vpc: Vpc) -> None:
+    with pytest.raises(Conflict):
+        vpc.replace("192.168.0.1/32", vpc.one)
+    assert not vpc.has("192.168.0.1/32")
+
+
+def test_a_table_that_does_not_exist_is_a_lasting_failure(vpc: Vpc) -> None:
+    with pytest.raises(Permanent, match=r"InvalidRouteTableID\.NotFound"):
+        vpc.cloud.write(
+            CreateRoute(
+                table=RouteTableId("rtb-00000000000000000"),
+                destination=ip_network("192.168.0.1/32"),
+                eni=vpc.one,
+                reason="test",
+            )
+        )
+
+
+def test_enis_are_found_by_instance_mac_id_and_subnet(vpc: Vpc) -> None:
+    eni = vpc.eni(vpc.one)
+    assert eni.attached
+    assert eni.instance == vpc.instance
+    assert eni.device_index == 1
+    assert eni.addresses == {IPv4Address("10.0.1.101")}
+    assert eni in vpc.cloud.instance_enis(vpc.instance)
+    assert vpc.cloud.enis_by_mac([eni.mac]) == (eni,)
+    assert eni in vpc.cloud.enis_in([eni.subnet])
+    assert vpc.cloud.enis_in([vpc.dummy]) == ()
+
+
+def test_an_eni_that_does_not_exist_is_left_out(vpc: Vpc) -> None:
+    found = vpc.cloud.enis_by_id([vpc.one, EniId("eni-00000000000000000")])
+    assert [e.id for e in found] == [vpc.one]
+
+
+def test_subnets_tell_both_families(vpc: Vpc) -> None:
+    (dummy,) = [s for s in vpc.cloud.subnets([vpc.vpc]) if s.id == vpc.dummy]
+    assert dummy.ipv4 == IPv4Network("10.0.254.0/28")
+    assert sorted(n.version for n in dummy.networks) == [4, 6]
+
+
+def test_the_source_dest_check_can_be_switched_off(vpc: Vpc) -> None:
+    assert vpc.eni(vpc.one).source_dest_check
+    vpc.cloud.write(DisableSourceDestCheck(eni=vpc.one, reason="test"))
+    assert not vpc.eni(vpc.one).source_dest_check
+
+
+# --- what only EC2 does ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vpc", ["over HTTP"], indirect=True)
+def test_a_detached_eni_leaves_a_blackhole(vpc: Vpc, account: Account) -> None:
+    vpc.create("192.168.0.1/32", vpc.one)
+    account.detach(vpc.one)
+    route = vpc.route("192.168.0.1/32")
+    assert route.blackhole
+    assert route.target.instance is None
+    assert not vpc.eni(vpc.one).attached
+
+
+@pytest.mark.parametrize("vpc", ["over HTTP"], indirect=True)
+@pytest.mark.parametrize(
+    ("code", "status", "failure"),
+    [
+        ("RequestLimitExceeded", 503, Transient),
+        ("InternalError", 500, Transient),
+        ("Whatever", 500, Transient),
+        ("RequestExpired", 400, Transient),
+        ("InvalidNetworkInterfaceID.NotFound", 400, Transient),
+        ("UnauthorizedOperation", 403, Permanent),
+        ("AuthFailure", 401, Permanent),
+        ("RouteLimitExceeded", 400, Permanent),
+        ("InvalidParameterValue", 400, Permanent),
+        ("SomethingNew", 400, Permanent),
+    ],
+)
+def test_every_error_code_is_somebodys_turn(
+    vpc: Vpc, endpoint: Endpoint, code: str, status: int, failure: type[Exception]
+) -> None:
+    endpoint.faults.fail_next("CreateRoute", code, status)
+    with pytest.raises(failure, match=code):
+        vpc.create("192.168.0.1/32", vpc.one)
+    assert len(endpoint.calls_of("CreateRoute")) == 1
+
+
+@pytest.mark.parametrize("vpc", ["over HTTP"], indirect=True)
+@pytest.mark.parametrize("fault", [Break.RESET, Break.LOST, Break.TRUNCATED, Hang(seconds=3.5)])
+def test_a_broken_answer_is_somebodys_turn_too(
+    vpc: Vpc, endpoint: Endpoint, fault: Break | Hang
+) -> None:
+    endpoint.faults.inject("DescribeRouteTables", fault)
+    with pytest.raises(Transient, match="DescribeRouteTables"):
+        vpc.read()
+    endpoint.faults.inject("CreateRoute", Hang() if isinstance(fault, Hang) else fault)
+    with pytest.raises(Transient, match="CreateRoute"):
+        vpc.create("192.168.0.9/32", vpc.one)
+
+
+@pytest.mark.parametrize("vpc", ["over HTTP"], indirect=True)
+def test_a_denial_names_the_action_to_allow_and_hides_the_encoded_message(
+    vpc: Vpc, endpoint: Endpoint
+) -> None:
+    endpoint.faults.deny("CreateRoute", vpc.table)
+    with pytest.raises(Permanent) as caught:
+        vpc.create("192.168.0.1/32", vpc.one)
+    assert vpc.table in str(caught.value)
+    assert "allow ec2:CreateRoute" in str(caught.value)
+    assert "Encoded" not in str(caught.value)
+
+
+@pytest.mark.parametrize("vpc", ["over HTTP"], indirect=True)
+def test_tables_are_read_in_pages(vpc: Vpc, account: Account, endpoint: Endpoint) -> None:
+    for _ in range(120):
+        account.create_route_table(vpc.vpc)
+    endpoint.clear_calls()
+    assert len(vpc.cloud.route_tables([vpc.vpc])) == 122
+    assert len(endpoint.calls_of("DescribeRouteTables")) == 2
+
+
+def test_without_credentials_the_ways_to_give_them_are_named(
+    monkeypatch: pytest.MonkeyPatch, endpoint: Endpoint
+) -> None:
+    assert endpoint is not None
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    cloud = Ec2()
+    cloud.connect("eu-central-1")
+    with pytest.raises(Permanent, match="EKS Pod Identity"):
+        cloud.route_tables([VpcId("vpc-1")])
+    cloud.close()

@@ -1,0 +1,30 @@
+"""The trimmed service models are the installed botocore's."""
+
+import importlib.machinery
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from vipmanager.edges.ec2 import MODELS
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "trim-models"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    loader = importlib.machinery.SourceFileLoader("trim_models", str(SCRIPT))
+    spec = importlib.util.spec_from_loader("trim_models", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("service", ["ec2", "sts"])
+def test_a_trimmed_model_is_a_part_of_the_installed_one(script: ModuleType, service: str) -> None:
+    version, model = script.trimmed(service)
+    kept = json.loads((MODELS / service / version / "service-2.json").read_text())
+    assert kept == json.loads(json.dumps(model)), "botocore changed: run scripts/trim-models"
