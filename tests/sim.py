@@ -6,6 +6,7 @@ happens is therefore a function of the world and of the seed of `random`.
 
 import heapq
 import itertools
+import random
 import threading
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,10 @@ from worlds import node, pod
 
 TURNS = 20_000
 """Turns after which a simulation is taken for one that never ends."""
+
+
+AT_ONCE = 3
+"""Writes that a slow wave makes without a pause."""
 
 
 class Killed(BaseException):
@@ -172,15 +177,19 @@ class SimClock:
 
 
 class SlowWave(Wave):
-    """A wave that starts a while after the decision: others may move in between."""
+    """A wave that takes its time, after the decision and between its writes: others may move."""
 
     gap: float = 0.0
     agent: "Agent"
 
     def run(self, actions: Sequence[CloudAction]) -> tuple[Done, ...]:
-        if self.gap and self.agent.task is not None:
-            self.agent.task.sleep(self.gap)
-        return super().run(actions)
+        if not self.gap or self.agent.task is None:
+            return super().run(actions)
+        done: list[Done] = []
+        for start in range(0, len(actions), AT_ONCE):
+            self.agent.task.sleep(self.gap * random.random())  # noqa: S311 - jitter
+            done += super().run(actions[start : start + AT_ONCE])
+        return tuple(done)
 
 
 class LaggingCloud(MemoryCloud):
