@@ -79,9 +79,9 @@ def _live(settings: Settings, inbox: Inbox, log: Log, environ: Mapping[str, str]
     cloud = Ec2(route_role=settings.route_role)
     # botocore takes longer to import than everything before its first call.
     threading.Thread(target=_warm, args=(cloud,), name="warm", daemon=True).start()
-    kernel = IpRoute()
     # Subscribed before the first reading, so that no change falls between them.
     watch = NetlinkWatch(lambda: inbox.put(NETLINK))
+    kernel = IpRoute(falls=watch.falls)
     observer = Observer(kernel, Imds(allow_v1=settings.imds_v1, environ=environ), cloud, settings)
     wave = Wave(cloud, pace=Pace(settings.rate, clock), clock=clock, inbox=inbox)
     passes = Passes(settings, observer=observer, kernel=kernel, wave=wave, clock=clock)

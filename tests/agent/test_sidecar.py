@@ -196,3 +196,19 @@ def get(pod: Netns, path: str) -> tuple[int, str]:
                 return error.code, error.read().decode()
 
     return pod.call(ask)
+
+
+def test_a_link_that_flaps_gets_its_ipv6_address_back_without_a_new_claim(
+    make_world: Callable[..., World],
+) -> None:
+    stage = Stage(make_world(), version=6)
+    pod = stage.pod()
+    agent = stage.sidecar(pod, ResyncSeconds="3600")
+    agent.wait_for(converged)
+    writes = stage.world.writes()
+    pod.ip_batch(["link set net1 down", "link set net1 up"])
+    agent.wait_for(lambda r: "ip addr add fd00:100::1/64 dev net1" in str(r["text"]))
+    stage.world.application(pod, stage.floating)
+    stage.answers()
+    assert stage.world.writes() == writes
+    assert not any("throw fd00:100::1" in t and "del" in t for t in agent.text)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from vipmanager.core.values import (
     MAIN_TABLE,
+    Address,
     EniId,
     KernelRoute,
     Network,
@@ -65,6 +66,20 @@ class RemoveRoute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddAddress:
+    """Put back an address that a link took with it when it went down."""
+
+    interface: str
+    address: Address
+    prefix_length: int
+    reason: str
+
+    def __str__(self) -> str:
+        """Show it as `ip` writes it."""
+        return f"ip addr add {self.address}/{self.prefix_length} dev {self.interface}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRoute:
     """Create a VPC route that is absent."""
 
@@ -105,7 +120,7 @@ class DisableSourceDestCheck:
         return f"{self.eni}: source/dest check on -> off"
 
 
-KernelAction = AddRule | RemoveRule | AddRoute | RemoveRoute
+KernelAction = AddAddress | AddRule | RemoveRule | AddRoute | RemoveRoute
 RouteWrite = CreateRoute | ReplaceRoute
 CloudAction = RouteWrite | DisableSourceDestCheck
 Action = KernelAction | CloudAction

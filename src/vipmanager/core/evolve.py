@@ -5,20 +5,25 @@ from typing import assert_never
 
 from vipmanager.core.actions import (
     Action,
+    AddAddress,
     AddRoute,
     AddRule,
     CreateRoute,
     DisableSourceDestCheck,
+    KernelAction,
     RemoveRoute,
     RemoveRule,
     ReplaceRoute,
 )
 from vipmanager.core.values import (
+    AddressState,
     CloudRoute,
     CloudState,
     EniId,
     KernelState,
     Network,
+    PodAddress,
+    PodInterface,
     RouteTable,
     RouteTableId,
     World,
@@ -30,7 +35,7 @@ from vipmanager.core.values import (
 def evolve(world: World, action: Action) -> World:
     """Give the world after one action has succeeded."""
     match action:
-        case AddRule() | RemoveRule() | AddRoute() | RemoveRoute():
+        case AddAddress() | AddRule() | RemoveRule() | AddRoute() | RemoveRoute():
             return replace(world, kernel=_kernel(world.kernel, action))
         case CreateRoute() | ReplaceRoute() | DisableSourceDestCheck():
             return replace(world, cloud=_cloud(world.cloud, action))
@@ -38,10 +43,10 @@ def evolve(world: World, action: Action) -> World:
             assert_never(action)
 
 
-def _kernel(
-    kernel: KernelState, action: AddRule | RemoveRule | AddRoute | RemoveRoute
-) -> KernelState:
+def _kernel(kernel: KernelState, action: KernelAction) -> KernelState:
     match action:
+        case AddAddress():
+            return replace(kernel, interfaces=tuple(_readded(i, action) for i in kernel.interfaces))
         case AddRule(rule=rule):
             return replace(kernel, rules=(*kernel.rules, rule))
         case RemoveRule(rule=rule):
@@ -53,6 +58,18 @@ def _kernel(
             return replace(kernel, routes=tuple(r for r in kernel.routes if r.key != route.key))
         case _:
             assert_never(action)
+
+
+def _readded(interface: PodInterface, action: AddAddress) -> PodInterface:
+    if interface.name != action.interface:
+        return interface
+    others = tuple(a for a in interface.addresses if a.address != action.address)
+    added = PodAddress(
+        address=action.address,
+        prefix_length=action.prefix_length,
+        state=AddressState.TENTATIVE,
+    )
+    return replace(interface, addresses=(*others, added))
 
 
 def _cloud(

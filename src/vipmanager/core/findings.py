@@ -55,6 +55,9 @@ class Condition(Enum):
         "{address} on {interface} is still tentative (duplicate address detection)",
         "wait a second; it is steered once the kernel confirms it",
     )
+    ADDRESS_LOST = _waiting(
+        "{address} on {interface} went with its link", "it is put back when the link is up"
+    )
     ADDRESS_DUPLICATE = _failed(
         "{address} on {interface} failed duplicate address detection",
         "find the other host with this address in the ENI's subnet; then restart the pod",

@@ -88,6 +88,8 @@ def _unready(attachment: Attachment, address: Address, state: AddressState) -> F
         return find(Condition.INTERFACE_DOWN, name, interface=name)
     if state is AddressState.TENTATIVE:
         return find(Condition.ADDRESS_TENTATIVE, address, address=address, interface=name)
+    if state is AddressState.LOST:
+        return find(Condition.ADDRESS_LOST, address, address=address, interface=name)
     return None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from vipmanager.core.actions import (
+    AddAddress,
     AddRoute,
     AddRule,
     CloudAction,
@@ -106,6 +107,8 @@ def _not_ours(eni: EniId) -> Finding:
 
 def _ours(action: KernelAction) -> bool:
     match action:
+        case AddAddress():
+            return True  # only what was there before can be LOST
         case AddRule(rule=rule) | RemoveRule(rule=rule):
             return rule.protocol == PROTOCOL and rule.priority in PRIORITIES
         case AddRoute(route=route, over=over):

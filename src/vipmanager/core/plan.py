@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from vipmanager.core import podnet
 from vipmanager.core.actions import (
     Action,
+    AddAddress,
     AddRoute,
     AddRule,
     CloudAction,
@@ -23,6 +24,7 @@ from vipmanager.core.podnet import PROTOCOL, held_mark
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import (
     MAIN_TABLE,
+    AddressState,
     EniId,
     KernelRoute,
     KernelState,
@@ -66,7 +68,8 @@ def plan(
         judged: a verdict for each steer.
         held: the destinations whose mark shall be in the pod.
     """
-    prepare, findings = _additions(want, kernel, held)
+    additions, findings = _additions(want, kernel, held)
+    prepare = [*_restorations(kernel), *additions]
     steer: list[CloudAction] = []
     for eni in want.enis:
         if eni.source_dest_check and any(ip.eni == eni.id for ip in want.floating):
@@ -111,6 +114,21 @@ def _write(judged: Judged) -> CreateRoute | ReplaceRoute:
         before=route.target,
         reason=judged.reason,
     )
+
+
+def _restorations(kernel: KernelState) -> list[KernelAction]:
+    return [
+        AddAddress(
+            interface=interface.name,
+            address=a.address,
+            prefix_length=a.prefix_length,
+            reason="the link took it along when it went down",
+        )
+        for interface in kernel.interfaces
+        if interface.up
+        for a in interface.addresses
+        if a.state is AddressState.LOST
+    ]
 
 
 def _marks(held: frozenset[tuple[Network, EniId]]) -> tuple[KernelRoute, ...]:

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from ipaddress import IPv6Address
 
 from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import (
     MAIN_TABLE,
     Address,
+    AddressState,
     Eni,
     KernelState,
     Mac,
@@ -81,6 +83,33 @@ def numbered(interfaces: Iterable[PodInterface]) -> dict[int, PodInterface]:
     free = (n for n in range(1, len(numbers) + len(others) + 1) if n not in numbers)
     numbers.update(zip(free, others, strict=False))
     return dict(sorted(numbers.items()))
+
+
+def with_lost(before: KernelState, now: KernelState) -> KernelState:
+    """Put IPv6 addresses that went with their link back into a reading, as LOST.
+
+    The kernel drops them when a link goes down (ip-sysctl, `keep_addr_on_down`); an address that
+    vanishes from a link that stayed up was taken away on purpose.
+    """
+    known = {(i.index, i.mac): i for i in before.interfaces}
+
+    def completed(interface: PodInterface) -> PodInterface:
+        old = known.get((interface.index, interface.mac))
+        if old is None:
+            return interface
+        fell = not interface.up or interface.falls > old.falls
+        present = {a.address for a in interface.addresses}
+        lost = [
+            replace(a, state=AddressState.LOST)
+            for a in old.addresses
+            if isinstance(a.address, IPv6Address)
+            and not a.dynamic
+            and a.address not in present
+            and (fell or a.state is AddressState.LOST)
+        ]
+        return replace(interface, addresses=(*interface.addresses, *lost))
+
+    return replace(now, interfaces=tuple(map(completed, now.interfaces)))
 
 
 def attach(

@@ -67,6 +67,7 @@ METADATA = tuple(
     )
 )
 
+_COMING = {AddressState.TENTATIVE, AddressState.LOST}
 _DEFAULTS = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 
 
@@ -184,7 +185,7 @@ def _peer_routes(
     interface = attachment.interface
     key = f"Intf{attachment.number}Peers"
     ready = [a.address for a in interface.addresses if a.state is AddressState.READY]
-    coming = [a.address for a in interface.addresses if a.state is AddressState.TENTATIVE]
+    coming = [a.address for a in interface.addresses if a.state in _COMING]
     routes: list[KernelRoute] = []
     findings: list[Finding] = []
     for peer in settings.peers.get(attachment.number, ()):

@@ -58,6 +58,8 @@ class AddressState(Enum):
     """Duplicate address detection still runs."""
     DUPLICATE = auto()
     """`dadfailed`: another host answered for it."""
+    LOST = auto()
+    """The kernel dropped it because the link went down, as it does with IPv6."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,8 @@ class PodAddress:
     address: Address
     prefix_length: int
     state: AddressState = AddressState.READY
+    dynamic: bool = False
+    """It came from a router or a server, which will bring it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,8 @@ class PodInterface:
     mac: Mac
     up: bool = True
     addresses: tuple[PodAddress, ...] = ()
+    falls: int = 0
+    """How often it was seen to go down; a link can be up again before it is read."""
 
 
 class RouteKind(Enum):

@@ -8,13 +8,21 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from vipmanager.core.actions import AddRoute, AddRule, KernelAction, RemoveRoute, RemoveRule
+from vipmanager.core.actions import (
+    AddAddress,
+    AddRoute,
+    AddRule,
+    KernelAction,
+    RemoveRoute,
+    RemoveRule,
+)
 from vipmanager.core.failures import Conflict, Failure, Permanent, Transient
 from vipmanager.core.values import (
     MAIN_TABLE,
@@ -45,9 +53,20 @@ _GONE = ("No such process", "No such file or directory", "Cannot find device")
 class IpRoute:
     """The `Kernel` port over iproute2."""
 
-    def __init__(self, command: Sequence[str] = ("ip",)) -> None:
-        """Use `command`, which may lead into another namespace, as `ip`."""
+    def __init__(
+        self,
+        command: Sequence[str] = ("ip",),
+        *,
+        falls: Callable[[], Mapping[int, int]] = dict,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            command: what to use as `ip`; it may lead into another namespace.
+            falls: how often each link, by index, was seen to go down.
+        """
         self._ip = tuple(command)
+        self._falls = falls
 
     def read(self) -> KernelState:
         """Read interfaces, routes and rules of both families.
@@ -56,6 +75,7 @@ class IpRoute:
             Transient: `ip` failed or said something else than expected; never an empty state.
             Permanent: there is no `ip`.
         """
+        falls = self._falls()
         # Without a family, `addr` and `route` show both and `rule` shows IPv4.
         with (
             self._start(["-N", "-j", "-batch", "-"]) as both,
@@ -71,7 +91,7 @@ class IpRoute:
         (rules6,) = _documents(text6, 1)
         try:
             state = KernelState(
-                interfaces=tuple(_interface(link) for link in links if "ifname" in link),
+                interfaces=tuple(_interface(link, falls) for link in links if "ifname" in link),
                 routes=tuple(r for r in map(_route, routes) if r is not None),
                 rules=(*(_rule(r, 4) for r in rules), *(_rule(r, 6) for r in rules6)),
             )
@@ -164,17 +184,19 @@ def _documents(text: str, count: int) -> list[list[dict[str, Any]]]:
     return found
 
 
-def _interface(link: dict[str, Any]) -> PodInterface:
+def _interface(link: dict[str, Any], falls: Mapping[int, int]) -> PodInterface:
     return PodInterface(
         name=link["ifname"],
         index=link["ifindex"],
         mac=Mac(link.get("address", "").lower()),
         up="UP" in link.get("flags", ()),
+        falls=falls.get(link["ifindex"], 0),
         addresses=tuple(
             PodAddress(
                 address=ip_address(a["local"]),
                 prefix_length=a["prefixlen"],
                 state=_state(a),
+                dynamic=bool(a.get("dynamic")),
             )
             for a in link.get("addr_info", ())
             if "local" in a and _lasting(a)
@@ -252,6 +274,8 @@ def _version(action: KernelAction) -> int:
             return route.destination.version
         case AddRule(rule=rule) | RemoveRule(rule=rule):
             return rule.version
+        case AddAddress(address=address):
+            return address.version
 
 
 def _failure(action: KernelAction, said: str) -> Failure | None:
@@ -289,6 +313,7 @@ class NetlinkWatch:
             Permanent: the kernel gives no netlink socket.
         """
         self._stirred = stirred
+        self._falls: dict[int, int] = {}
         try:
             self._socket = socket.socket(
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
@@ -303,6 +328,10 @@ class NetlinkWatch:
         """Watch, in a thread of its own, until the process ends."""
         threading.Thread(target=self._watch, name="netlink", daemon=True).start()
 
+    def falls(self) -> Mapping[int, int]:
+        """Tell how often each link, by index, was seen to go down."""
+        return dict(self._falls)
+
     def _watch(self) -> None:
         while True:
             self._drain(None)
@@ -314,10 +343,38 @@ class NetlinkWatch:
         self._socket.settimeout(quiet)
         while True:
             try:
-                self._socket.recv(65536)
+                message = self._socket.recv(65536)
             except TimeoutError:
                 return
             except OSError:
                 return  # ENOBUFS: messages were lost, which is a change too
+            for index in links_down(message):
+                self._falls[index] = self._falls.get(index, 0) + 1
             if quiet is None:
                 return
+
+
+_HEADER = struct.Struct("=IHHII")
+"""`struct nlmsghdr`: length, type, flags, sequence, port (netlink(7))."""
+
+_LINK = struct.Struct("=BxHiI")
+"""The beginning of `struct ifinfomsg`: family, type, index, flags (rtnetlink(7))."""
+
+_RTM_NEWLINK = 16
+_IFF_UP = 1
+
+
+def links_down(data: bytes) -> list[int]:
+    """List the links that netlink messages show as down; what is cut short is left out."""
+    found = []
+    at = 0
+    while at + _HEADER.size <= len(data):
+        length, kind, *_ = _HEADER.unpack_from(data, at)
+        if length < _HEADER.size:
+            break
+        if kind == _RTM_NEWLINK and at + _HEADER.size + _LINK.size <= len(data):
+            _, _, index, flags = _LINK.unpack_from(data, at + _HEADER.size)
+            if not flags & _IFF_UP:
+                found.append(index)
+        at += (length + 3) & ~3
+    return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from vipmanager.core import claim
 from vipmanager.core.actions import (
+    AddAddress,
     AddRoute,
     AddRule,
     CreateRoute,
@@ -21,7 +22,7 @@ from vipmanager.core.failures import Failure, Permanent
 from vipmanager.core.findings import Finding
 from vipmanager.core.guard import captures, guard
 from vipmanager.core.plan import Plan, plan
-from vipmanager.core.pod import primary
+from vipmanager.core.pod import primary, with_lost
 from vipmanager.core.podnet import PRIMARY_PRIORITY, held, is_mark
 from vipmanager.core.report import Done, Report
 from vipmanager.core.settings import Pattern, Settings
@@ -80,7 +81,7 @@ class Passes:
         self._number += 1
         began = self._clock.now()
         try:
-            observed = self._observer.read()
+            observed = self._with_lost(self._observer.read())
             decided = self._decide(observed.facts)
         except Failure as failure:
             return Report(
@@ -103,6 +104,12 @@ class Passes:
             findings=_all_findings(observed, decided, done),
             recheck=decided.judgement.recheck,
         )
+
+    def _with_lost(self, observed: Observed) -> Observed:
+        if self._known is None:
+            return observed
+        kernel = with_lost(self._known.kernel, observed.facts.kernel)
+        return replace(observed, facts=replace(observed.facts, kernel=kernel))
 
     def _decide(self, facts: Facts) -> Decided:
         want = desired(self._settings, facts)
@@ -236,6 +243,8 @@ def _blocked(prepared: tuple[Done, ...], facts: Facts, want: Desired) -> frozens
     interfaces: set[str] = set()
     for action in failed:
         match action:
+            case AddAddress(interface=interface):
+                device: str | None = interface
             case AddRoute(route=route) | RemoveRoute(route=route):
                 device = route.device
             case AddRule(rule=rule) | RemoveRule(rule=rule):

@@ -1,0 +1,64 @@
+"""The command line says what it can do, and what is wrong, without a traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from vipmanager import __version__
+from vipmanager.edges.settings import KEYS
+
+VIPMANAGER = [sys.executable, "-m", "vipmanager"]
+README = Path(__file__).parents[2] / "README.md"
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*VIPMANAGER, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_the_readme_has_every_key_with_its_default_and_meaning() -> None:
+    text = README.read_text()
+    table = text[text.index("<!-- keys -->") : text.index("<!-- end of keys -->")]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    expected = [
+        f"| `{k.name}` | {f'`{k.default}`' if k.default else 'none'} | {k.meaning} |" for k in KEYS
+    ]
+    assert rows[0].startswith("| `Intf<N>Peers` |")
+    assert rows[1:] == expected
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version").stdout == f"vipmanager {__version__}\n"
+
+
+def test_every_key_is_a_flag_with_its_meaning() -> None:
+    text = " ".join(run("run", "--help").stdout.split())
+    for key in KEYS:
+        assert f"--{key.name} VALUE" in text
+    assert "examples:" in text
+
+
+def test_a_flag_overrides_the_environment_and_is_checked_like_it() -> None:
+    done = run("run", "--UseSBR", "perhaps", "--peers", "1=10.0.0.300")
+    assert done.returncode == 2
+    assert "UseSBR='perhaps': expected True or False" in done.stderr
+    assert "Intf1Peers='10.0.0.300'" in done.stderr
+    assert not done.stdout
+
+
+def test_an_unknown_command_is_named() -> None:
+    done = run("rnu")
+    assert done.returncode == 2
+    assert "rnu" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_output_into_a_closed_pipe_is_no_traceback() -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{' '.join(VIPMANAGER)} run --help | true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
