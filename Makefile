@@ -15,6 +15,7 @@ check: .venv/ready
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
+	@.venv/bin/mypy --scripts-are-modules scripts/bench scripts/floor scripts/trim-models
 	@.venv/bin/lint-imports | tail -n 7
 
 fix: .venv/ready

@@ -257,3 +257,14 @@ def test_everything_in_the_kernel_carries_our_protocol_or_was_there(sim: Sim) ->
     assert {r.protocol for r in set(after.routes) - before} == {PROTOCOL}
     assert {r.protocol for r in after.rules} == {PROTOCOL}
     assert before <= set(after.routes)
+
+
+def test_a_destination_is_marked_only_when_every_table_was_read_back_right(sim: Sim) -> None:
+    agent = Agent(sim, MemoryCloud(cloud(4))).init()
+    agent.cloud.refuse = lambda a: DOWN if f"{ONE} in rtb-02" in str(a) else None
+    sim.run(20)
+    assert agent.ending is None
+    assert [str(r.destination) for r in agent.kernel.state.routes if r.table == HELD_TABLE] == [TWO]
+    agent.cloud.refuse = lambda _: None
+    sim.run(60)
+    assert marks(agent) == 2
