@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from vipmanager.lab.netns import Netns
-from vipmanager.lab.world import TAG, Process, World
+from vipmanager.lab.process import Process
+from vipmanager.lab.world import TAG, World
 
 
 class Stage:

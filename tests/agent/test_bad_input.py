@@ -11,7 +11,8 @@ import pytest
 
 from staging import Stage
 from vipmanager.lab.ec2.faults import Unreachable
-from vipmanager.lab.world import Process, World
+from vipmanager.lab.process import Process
+from vipmanager.lab.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from vipmanager.lab.world import TAG, Process, World
+from vipmanager.lab.process import Process
+from vipmanager.lab.world import TAG, World
 
 LATENCY = 0.08
 """Seconds that each EC2 call takes in the demo."""
