@@ -9,7 +9,8 @@ in the pod's namespace makes a restarted container hold instead of claiming agai
     nothing, a blackhole, a dead ENI     write at once
     what our own write replaced          wait: EC2 is eventually consistent
     another live ENI, in some tables     drift: write once it is unchanged over two readings
-    another live ENI, in all tables      displaced: yield, until that ENI dies
+    another live ENI, in all tables      displaced: yield, until that ENI dies; tables without a
+                                         route count as its own
     another live ENI, spreading          displaced
     the same rival after a repair        the greater ENI id yields, so that two agents that each
                                          repair come to an end

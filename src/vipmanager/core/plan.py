@@ -184,15 +184,19 @@ def _removals(
     return [
         *(
             RemoveRule(rule=rule, reason=reason)
-            for rule in kernel.rules
+            for rule in sorted(kernel.rules, key=_rule_order)
             if rule.protocol == PROTOCOL and _way(rule) not in keep_rules
         ),
         *(
             RemoveRoute(route=route, reason=reason)
-            for route in kernel.routes
+            for route in sorted(kernel.routes, key=lambda r: (r.table, order(r.destination)))
             if route.protocol == PROTOCOL and route.key not in keep_routes
         ),
     ]
+
+
+def _rule_order(rule: PolicyRule) -> tuple[int, int, str, int]:
+    return rule.version, rule.priority, str(rule.source), rule.table
 
 
 def _way(rule: PolicyRule) -> PolicyRule:

@@ -80,9 +80,8 @@ def numbered(interfaces: Iterable[PodInterface]) -> dict[int, PodInterface]:
             numbers[int(match[1])] = interface
         else:
             others.append(interface)
-    free = (n for n in range(1, len(numbers) + len(others) + 1) if n not in numbers)
-    numbers.update(zip(free, others, strict=False))
-    return dict(sorted(numbers.items()))
+    free = sorted(set(range(1, len(numbers) + len(others) + 1)) - set(numbers))
+    return dict(sorted((numbers | dict(zip(free, others, strict=False))).items()))
 
 
 def with_lost(before: KernelState, now: KernelState) -> KernelState:

@@ -164,9 +164,16 @@ class Passes:
         return self._observer.inhabitants(subnets) if subnets else ()
 
     def _confirmed(self, want: Desired, judgement: Judgement) -> frozenset[tuple[Network, EniId]]:
-        """Give the destinations that were read back right in every table that lets us write."""
+        """Give the destinations whose claim is over.
+
+        It ends when they were read back right in every table that lets us write, and when
+        another pod takes them over: a restart must not claim them again either way.
+        """
         confirmed = set()
         for destination, eni in want.destinations:
+            if destination in judgement.memory.displaced:
+                confirmed.add((destination, eni))
+                continue
             group = [j for j in judgement.judged if j.steer.destination == destination]
             right = [j for j in group if j.verdict is Verdict.RIGHT]
             open_ = [j for j in group if j not in right and j.steer not in self._denied]
