@@ -20,6 +20,8 @@ class Stage:
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = Console(quiet=quiet, highlight=False, emoji=False, soft_wrap=True)
+        if not self._console.is_terminal:
+            self._console.width = 120  # a file has no width that the table must fit in
         self._told = False
 
     def begin(self, story: Story) -> None:

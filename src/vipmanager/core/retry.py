@@ -49,6 +49,10 @@ class Bucket:
         wait = 0.0 if tokens >= 0 else -tokens / bucket.rate
         return replace(bucket, tokens=tokens), wait
 
+    def returned(self) -> "Bucket":
+        """Take back a reservation that was not used."""
+        return replace(self, tokens=min(float(self.limit.burst), self.tokens + 1.0))
+
     def throttled(self, now: float) -> "Bucket":
         """Learn that EC2 refused a call: the bucket is empty, and others draw on it."""
         bucket = self._filled(now)

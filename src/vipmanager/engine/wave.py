@@ -37,6 +37,11 @@ class Pace:
             self._buckets[kind], wait = self._bucket(kind).take(self._clock.now())
             return wait
 
+    def give_back(self, kind: str) -> None:
+        """Return a reservation that was not used."""
+        with self._lock:
+            self._buckets[kind] = self._bucket(kind).returned()
+
     def throttled(self, kind: str) -> None:
         """Tell that EC2 refused the call."""
         with self._lock:
@@ -96,8 +101,9 @@ class Wave:
                 changed.wait(0.2)
             return tuple(done)
 
-    def _over(self, began: float) -> bool:
-        return self._inbox.stopped or self._clock.now() - began >= LIFETIME
+    def _over(self, began: float, *, ahead: float = 0.0) -> bool:
+        """Tell whether a write that can be made in so many seconds comes too late."""
+        return self._inbox.stopped or self._clock.now() + ahead - began >= LIFETIME
 
     def _write(self, action: CloudAction, began: float) -> Done | None:
         """Try one write; None if the wave was over before it could be made."""
@@ -106,8 +112,12 @@ class Wave:
         started = self._clock.now()
         attempt = 0
         while attempt < ATTEMPTS:
-            self._inbox.pause(self._pace.take(kind))
-            if self._over(began):
+            wait = self._pace.take(kind)
+            if self._over(began, ahead=wait):
+                self._pace.give_back(kind)
+                break
+            self._inbox.pause(wait)
+            if self._inbox.stopped:
                 break
             called = self._clock.now()
             try:
