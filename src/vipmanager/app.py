@@ -15,9 +15,9 @@ from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import IpRoute, NetlinkWatch
 from vipmanager.edges.logs import Log, LogReporter
 from vipmanager.engine.inbox import Inbox, SystemClock
-from vipmanager.engine.loop import NETLINK, Ending, Loop
+from vipmanager.engine.loop import Ending, Loop
 from vipmanager.engine.observe import Observer
-from vipmanager.engine.passes import Passes
+from vipmanager.engine.passes import NETLINK, Passes
 from vipmanager.engine.wave import Pace, Wave
 from vipmanager.ports import Reporter
 

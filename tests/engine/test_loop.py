@@ -12,7 +12,8 @@ from vipmanager.core.failures import Transient
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import MAIN_TABLE, CloudState, EniId, PodAddress
 from vipmanager.edges.memory import MemoryCloud
-from vipmanager.engine.loop import NETLINK, Ending
+from vipmanager.engine.loop import Ending
+from vipmanager.engine.passes import NETLINK
 from worlds import cloud, eni, peers, pointed
 
 ONE, TWO = "192.168.0.1/32", "192.168.0.2/32"
@@ -67,8 +68,16 @@ def test_another_reason_beside_the_echo_is_obeyed(sim: Sim) -> None:
 
 def test_a_new_address_is_steered_at_once(sim: Sim) -> None:
     agent = running(sim)
+    with_address(agent, "192.168.0.3")
+    sim.run(60.1)
+    assert owners(agent.cloud, "192.168.0.3/32") == {"eni-a1"}
+    assert len(agent.cloud.writes) == 10
+
+
+def with_address(agent: Agent, text: str) -> None:
+    """Give net1 one more address, as the application or Multus would."""
+    extra = PodAddress(address=ip_address(text), prefix_length=32)
     state = agent.kernel.state
-    extra = PodAddress(address=ip_address("192.168.0.3"), prefix_length=32)
     agent.kernel.state = replace(
         state,
         interfaces=tuple(
@@ -77,9 +86,28 @@ def test_a_new_address_is_steered_at_once(sim: Sim) -> None:
         ),
     )
     agent.inbox.put(NETLINK)
+
+
+def test_a_new_address_is_written_before_ec2_is_read_and_read_back_after(sim: Sim) -> None:
+    agent = running(sim)
+    before = len(agent.reports)
+    with_address(agent, "192.168.0.3")
+    agent.cloud.reads = 0
+    read_before_writing = []
+    agent.cloud.refuse = lambda _: read_before_writing.append(agent.cloud.reads)
     sim.run(60.1)
-    assert owners(agent.cloud, "192.168.0.3/32") == {"eni-a1"}
-    assert len(agent.cloud.writes) == 10
+    assert read_before_writing == [0] * 10
+    assert agent.cloud.reads > 0
+    assert [r.clean for r in agent.reports[before:]] == [False, True]
+
+
+def test_an_old_reading_never_replaces_a_route(sim: Sim) -> None:
+    agent = running(sim)
+    change(agent, pointed(agent.cloud.state, "192.168.0.3/32", "igw-1"))
+    with_address(agent, "192.168.0.3")
+    sim.run(70)
+    assert owners(agent.cloud, "192.168.0.3/32") == {"igw-1"}
+    assert agent.cloud.writes == []
 
 
 def test_an_address_that_goes_away_leaves_the_cloud_routes_alone(sim: Sim) -> None:

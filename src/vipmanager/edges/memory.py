@@ -91,6 +91,8 @@ class MemoryCloud:
         """Every write that succeeded, in order."""
         self.refuse: Callable[[CloudAction], Failure | None] = lambda _: None
         """Set it to make writes fail."""
+        self.reads = 0
+        """Describes so far."""
         self.unreachable: Failure | None = None
         """Set it to make everything fail."""
         self._lock = threading.Lock()
@@ -138,6 +140,7 @@ class MemoryCloud:
             self.writes.append(action)
 
     def _read(self) -> CloudState:
+        self.reads += 1
         if self.unreachable is not None:
             raise self.unreachable
         return self.state

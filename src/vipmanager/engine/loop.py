@@ -6,11 +6,8 @@ from enum import Enum
 from vipmanager.core.report import Report
 from vipmanager.core.schedule import next_look
 from vipmanager.core.settings import Settings
-from vipmanager.engine.passes import Passes
+from vipmanager.engine.passes import NETLINK, Passes
 from vipmanager.ports import Clock, Inbox, Reporter
-
-NETLINK = "netlink"
-"""The reason a netlink watcher leaves; it may be our own doing."""
 
 
 class Ending(Enum):

@@ -14,6 +14,7 @@ from vipmanager.core.values import (
     CloudState,
     Eni,
     EniId,
+    KernelState,
     Mac,
     NodeMetadata,
     Subnet,
@@ -66,9 +67,13 @@ class Observer:
             facts=Facts(kernel=kernel, node=node, cloud=cloud), findings=tuple(findings)
         )
 
+    def kernel(self) -> KernelState:
+        """Read the pod's namespace alone."""
+        return self._kernel.read()
+
     def kernel_changed_from(self, facts: Facts) -> bool:
         """Tell whether the pod's namespace differs from what is known of it."""
-        now, then = self._kernel.read(), facts.kernel
+        now, then = self.kernel(), facts.kernel
         return any(
             set(one) != set(other)
             for one, other in (

@@ -26,10 +26,22 @@ from vipmanager.core.pod import primary, with_lost
 from vipmanager.core.podnet import PRIMARY_PRIORITY, held, is_mark
 from vipmanager.core.report import Done, Report
 from vipmanager.core.settings import Pattern, Settings
-from vipmanager.core.values import Eni, EniId, Network, Steer, TargetKind, World
+from vipmanager.core.values import (
+    Eni,
+    EniId,
+    KernelState,
+    Mac,
+    Network,
+    Steer,
+    TargetKind,
+    World,
+)
 from vipmanager.engine.observe import Observed, Observer
 from vipmanager.engine.wave import Wave
 from vipmanager.ports import Clock, Kernel
+
+NETLINK = "netlink"
+"""The reason a netlink watcher leaves; it may be our own doing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +73,8 @@ class Passes:
         self._memory = Memory()
         self._denied: frozenset[Steer] = frozenset()
         self._known: Facts | None = None
+        self._oddities: tuple[Finding, ...] = ()
+        self._unread = False
         self._number = 0
 
     def stirred(self) -> bool:
@@ -81,8 +95,7 @@ class Passes:
         self._number += 1
         began = self._clock.now()
         try:
-            observed = self._with_lost(self._observer.read())
-            decided = self._decide(observed.facts)
+            observed, decided = self._at_once(reasons) or self._after_reading()
         except Failure as failure:
             return Report(
                 number=self._number,
@@ -92,7 +105,7 @@ class Passes:
                 findings=(failure.finding("observe"),),
             )
         done = self._apply(observed.facts, decided)
-        self._remember(observed.facts, decided, done)
+        self._remember(observed, decided, done)
         return Report(
             number=self._number,
             reasons=tuple(reasons),
@@ -104,6 +117,29 @@ class Passes:
             findings=_all_findings(observed, decided, done),
             recheck=decided.judgement.recheck,
         )
+
+    def _after_reading(self) -> tuple[Observed, Decided]:
+        observed = self._with_lost(self._observer.read())
+        return observed, self._decide(observed.facts)
+
+    def _at_once(self, reasons: Sequence[str]) -> tuple[Observed, Decided] | None:
+        """Decide from the last reading of the cloud what a change in the pod asks for.
+
+        It saves a new address a round trip, and a link that came back all of them. Only what
+        can do no harm by an old reading: kernel actions, and CreateRoute, which EC2 refuses
+        where a route has come to be. The next pass reads everything back.
+        """
+        if tuple(reasons) != (NETLINK,) or self._known is None or self._unread:
+            return None
+        kernel = self._observer.kernel()
+        if _links(kernel) != _links(self._known.kernel):
+            return None  # EC2 has to tell the ENI under a new one
+        observed = self._with_lost(
+            Observed(facts=replace(self._known, kernel=kernel), findings=self._oddities)
+        )
+        decided = self._decide(observed.facts)
+        harmless = all(isinstance(a, CreateRoute) for a in decided.plan.steer)
+        return (observed, decided) if harmless and decided.plan.actions else None
 
     def _with_lost(self, observed: Observed) -> Observed:
         if self._known is None:
@@ -201,7 +237,8 @@ class Passes:
         seconds = self._clock.now() - began
         return tuple(Done(action=a, seconds=seconds, failure=failed.get(a)) for a in actions)
 
-    def _remember(self, facts: Facts, decided: Decided, done: tuple[Done, ...]) -> None:
+    def _remember(self, observed: Observed, decided: Decided, done: tuple[Done, ...]) -> None:
+        facts = observed.facts
         memory = decided.judgement.memory
         now = self._clock.now()
         world = World(kernel=facts.kernel, cloud=facts.cloud)
@@ -219,6 +256,13 @@ class Passes:
             if isinstance(d.failure, Permanent) and isinstance(d.action, CreateRoute | ReplaceRoute)
         ) | _refused(decided)
         self._known = replace(facts, kernel=world.kernel)
+        self._oddities = observed.findings
+        # What was written is not in the facts: the next reading must be a real one.
+        self._unread = any(d.failure is None and not is_mark(d.action) for d in done)
+
+
+def _links(kernel: KernelState) -> set[tuple[int, Mac]]:
+    return {(i.index, i.mac) for i in kernel.interfaces}
 
 
 def _steer(action: CreateRoute | ReplaceRoute) -> Steer:

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from types import TracebackType
 from typing import Self
 
+from vipmanager.lab.cni import Cni, Delegate
 from vipmanager.lab.netns import Netns, NetnsError
 from vipmanager.lab.router import GATEWAY_IPV6, Router, port, render
 from vipmanager.lab.vpc import Eni, Subnet, VpcState
@@ -50,7 +51,7 @@ class Pod:
     netns: Netns
     host: str
     host_interface: str
-    attachments: tuple[Attachment, ...]
+    attachments: tuple[Attachment | Delegate, ...]
 
 
 class Network:
@@ -192,11 +193,14 @@ class Network:
         host: str,
         name: str,
         primary: IPv4Address | IPv6Address,
-        attachments: Sequence[Attachment] = (),
+        attachments: Sequence[Attachment | Delegate] = (),
     ) -> Pod:
         """Start a pod: eth0 as the VPC CNI makes it, then Multus' interfaces.
 
         `primary` is a secondary address of the node's primary ENI, as the VPC CNI hands out.
+
+        Raises:
+            CniError: a plugin of a `Delegate` refused.
         """
         with self._building:
             node = self._hosts[host].netns
@@ -207,11 +211,14 @@ class Network:
                 host_interface=f"eni{zlib.crc32(name.encode()):08x}",
                 attachments=tuple(attachments),
             )
-            with _undone(netns.close):
+            with _undone(netns.close), _undone(lambda: _detach(node, pod)):
                 netns.sysctl({"ipv6/conf/default/accept_ra": 0})
                 _wire(node, pod, primary)
                 for attachment in attachments:
-                    self._attach(node, netns, attachment)
+                    if isinstance(attachment, Delegate):
+                        Cni(node).add(netns, attachment)
+                    else:
+                        self._attach(node, netns, attachment)
             self._pods[name] = pod
             return pod
 
@@ -220,6 +227,7 @@ class Network:
         with self._building:
             pod = self._pods.pop(name)
             pod.netns.kill()
+            _detach(self._hosts[pod.host].netns, pod)
             # by hand, as the kernel clears a removed namespace some time later
             present = {link["ifname"] for link in pod.netns.ip_json("link")}
             names = ["eth0", *(attachment.interface for attachment in pod.attachments)]
@@ -310,6 +318,13 @@ def _wire(node: Netns, pod: Pod, primary: IPv4Address | IPv6Address) -> None:
         ]
     )
     node.wait_running(there)
+
+
+def _detach(node: Netns, pod: Pod) -> None:
+    """Free what CNI plugins gave out, also to a pod that failed halfway."""
+    for attachment in pod.attachments:
+        if isinstance(attachment, Delegate):
+            Cni(node).delete(pod.netns, attachment)
 
 
 @contextmanager

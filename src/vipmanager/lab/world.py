@@ -34,6 +34,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vipmanager.lab import probe
+from vipmanager.lab.cni import Delegate
 from vipmanager.lab.ec2.account import Account
 from vipmanager.lab.ec2.credentials import Credentials as IssuedCredentials
 from vipmanager.lab.ec2.endpoint import Endpoint
@@ -284,11 +285,12 @@ class World:
         self,
         name: str,
         zone: str,
-        floating: Iterable[str | Sequence[str]],
+        floating: Iterable[str | Sequence[str]] = (),
         *,
+        delegates: Sequence[Delegate] = (),
         dad: bool = False,
     ) -> Netns:
-        """Start a pod whose net1, net2, ... have these addresses."""
+        """Start a pod whose net1, net2, ... have these addresses, or that CNI plugins attach."""
         node = self.nodes[zone]
         used = sum(n.zone == zone for n in self._pods.values())
         attachments = [
@@ -300,7 +302,7 @@ class World:
             )
             for number, addresses in enumerate(floating, start=1)
         ]
-        pod = self.network.add_pod(zone, name, node.pod_addresses[used], attachments)
+        pod = self.network.add_pod(zone, name, node.pod_addresses[used], [*attachments, *delegates])
         self._pods[name] = node
         return pod.netns
 
