@@ -15,7 +15,8 @@ check: .venv/ready
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
-	@.venv/bin/mypy --scripts-are-modules scripts/bench scripts/floor scripts/trim-models
+	@.venv/bin/mypy --scripts-are-modules scripts/trim-models
+	@cd scripts/bench && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@.venv/bin/lint-imports | tail -n 7
 
 fix: .venv/ready
@@ -23,7 +24,7 @@ fix: .venv/ready
 	@.venv/bin/ruff format --quiet .
 
 bench: .venv/ready
-	@scripts/needs ip unshare
+	@scripts/needs ip unshare time
 	@.venv/bin/python scripts/bench $(ARGS)
 
 # The pinned dependencies, with hashes and without the address of any index.

@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from ipaddress import IPv4Network, ip_address, ip_network
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vipmanager.core.actions import CloudAction, CreateRoute, DisableSourceDestCheck, ReplaceRoute
 from vipmanager.core.failures import Conflict, Failure, Permanent, Throttled, Transient
@@ -29,6 +29,8 @@ from vipmanager.core.values import (
 
 if TYPE_CHECKING:
     from botocore.session import Session
+
+T = TypeVar("T")
 
 MODELS = Path(__file__).parent / "models"
 """botocore's service models cut down to our operations: they load in a tenth of the time."""
@@ -113,8 +115,8 @@ class Ec2:
 
     def route_tables(self, vpcs: Iterable[VpcId]) -> tuple[RouteTable, ...]:
         """Read all route tables of these VPCs."""
-        found = self._describe("routes", "describe_route_tables", "RouteTables", {"vpc-id": vpcs})
-        return tuple(_table(t) for t in found)
+        filters = {"vpc-id": vpcs}
+        return self._describe("routes", "describe_route_tables", "RouteTables", filters, _table)
 
     def instance_enis(self, instance: InstanceId) -> tuple[Eni, ...]:
         """Read the ENIs attached to an instance."""
@@ -135,8 +137,7 @@ class Ec2:
 
     def subnets(self, vpcs: Iterable[VpcId]) -> tuple[Subnet, ...]:
         """Read all subnets of these VPCs."""
-        found = self._describe("enis", "describe_subnets", "Subnets", {"vpc-id": vpcs})
-        return tuple(_subnet(s) for s in found)
+        return self._describe("enis", "describe_subnets", "Subnets", {"vpc-id": vpcs}, _subnet)
 
     def write(self, action: CloudAction) -> None:
         """Make one call that changes something; `Conflict` where the route changed meanwhile."""
@@ -155,22 +156,33 @@ class Ec2:
                 )
 
     def _enis(self, filters: Mapping[str, Iterable[str]]) -> tuple[Eni, ...]:
-        found = self._describe("enis", "describe_network_interfaces", "NetworkInterfaces", filters)
-        return tuple(_eni(e) for e in found)
+        operation, key = "describe_network_interfaces", "NetworkInterfaces"
+        return self._describe("enis", operation, key, filters, _eni)
 
     def _describe(
-        self, whose: str, operation: str, key: str, filters: Mapping[str, Iterable[str]]
-    ) -> list[dict[str, Any]]:
+        self,
+        whose: str,
+        operation: str,
+        key: str,
+        filters: Mapping[str, Iterable[str]],
+        parse: Callable[[Mapping[str, Any]], T],
+    ) -> tuple[T, ...]:
         """Read all pages."""
         wanted = [{"Name": n, "Values": sorted(set(v))} for n, v in filters.items()]
-        found: list[dict[str, Any]] = []
+        found: list[T] = []
         token: dict[str, str] = {}
         subject = ", ".join(v for f in wanted for v in f["Values"])
         while True:
             page = self._call(whose, operation, subject, Filters=wanted, MaxResults=PAGE, **token)
-            found += page[key]
+            try:
+                found += [parse(one) for one in page.get(key, ())]
+            except (KeyError, ValueError, TypeError, AttributeError) as error:
+                what = (
+                    f"{_action(operation)} for {subject}: the answer is not as expected ({error!r})"
+                )
+                raise Transient(what, "check what AWS_ENDPOINT_URL leads to") from error
             if not page.get("NextToken"):
-                return found
+                return tuple(found)
             token = {"NextToken": page["NextToken"]}
 
     def _call(self, whose: str, operation: str, subject: str, **fields: object) -> dict[str, Any]:
@@ -354,12 +366,17 @@ def _subnet(subnet: Mapping[str, Any]) -> Subnet:
 # --- failures ----------------------------------------------------------------------------------
 
 
+def _action(operation: str) -> str:
+    """Give the IAM action of a botocore method."""
+    return "ec2:" + "".join(word.title() for word in operation.split("_"))
+
+
 def _translate(operation: str, subject: str, response: Mapping[str, Any]) -> Failure:
     """Make an EC2 error a failure: whose turn is it?"""
     code = str(response.get("Error", {}).get("Code", "Unknown"))
     said = str(response.get("Error", {}).get("Message", "")).partition(" Encoded authorization")[0]
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    action = "ec2:" + "".join(word.title() for word in operation.split("_"))
+    action = _action(operation)
     what = f"{action} for {subject}: {code}: {said.strip()}"
     if code in _THROTTLED:
         return Throttled(what, "EC2's bucket is empty; it is tried again")
@@ -381,7 +398,7 @@ def _unreached(operation: str, subject: str, error: Exception) -> Failure:
     """Make what botocore says without an answer from EC2 a failure."""
     from botocore import exceptions  # noqa: PLC0415 - slow to import
 
-    action = "ec2:" + "".join(word.title() for word in operation.split("_"))
+    action = _action(operation)
     what = f"{action} for {subject}: {error}"
     match error:
         case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():

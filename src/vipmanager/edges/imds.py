@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,9 @@ T = TypeVar("T")
 ENDPOINTS = {"ipv4": "http://169.254.169.254", "ipv6": "http://[fd00:ec2::254]"}
 TIMEOUT = 1.0
 """Seconds for one answer: IMDS is on the host."""
+
+LONGEST = 64 * 1024
+"""Bytes of an answer that are read; the longest real one is a list of MACs."""
 
 TOKEN_SECONDS = 21_600
 """The longest life of a token (EC2 user guide, "Use IMDSv2")."""
@@ -52,6 +56,12 @@ class Imds:
         self._connection: http.client.HTTPConnection | None = None
         self._lock = threading.Lock()
 
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def read(self, macs: Iterable[Mac]) -> NodeMetadata:
         """Read the instance and these MACs; a MAC that IMDS does not list is left out.
 
@@ -72,15 +82,15 @@ class Imds:
 
     def instance(self) -> InstanceId:
         """Give the instance id."""
-        return InstanceId(self._need("instance-id"))
+        return InstanceId(self._need("instance-id", _id("i")))
 
     def region(self) -> str:
         """Give the Region."""
-        return self._need("placement/region")
+        return self._need("placement/region", _region)
 
     def macs(self) -> frozenset[Mac]:
         """List the MACs of the instance's ENIs; stale in both directions."""
-        text = self._need("network/interfaces/macs/")
+        text = self._need("network/interfaces/macs/", str)
         return frozenset(Mac(line.strip("/ ").lower()) for line in text.splitlines() if line)
 
     def eni(self, mac: Mac) -> MetadataEni:
@@ -91,16 +101,16 @@ class Imds:
             card = self._key(at + "network-card-index", int)
         return MetadataEni(
             mac=mac,
-            id=self._key(at + "interface-id", EniId),
-            vpc=self._key(at + "vpc-id", VpcId),
-            subnet=self._key(at + "subnet-id", SubnetId),
+            id=self._key(at + "interface-id", lambda text: EniId(_id("eni")(text))),
+            vpc=self._key(at + "vpc-id", lambda text: VpcId(_id("vpc")(text))),
+            subnet=self._key(at + "subnet-id", lambda text: SubnetId(_id("subnet")(text))),
             subnet_ipv4=self._key(at + "subnet-ipv4-cidr-block", IPv4Network),
             device_index=self._key(at + "device-number", int),
             card_index=card or 0,
         )
 
-    def _need(self, key: str) -> str:
-        found = self._key(key, str)
+    def _need(self, key: str, parse: Callable[[str], str]) -> str:
+        found = self._key(key, parse)
         if found is None:
             raise Transient(
                 f"IMDS has no {key}", "it may lag after a boot; set AWS_REGION to do without IMDS"
@@ -130,7 +140,7 @@ class Imds:
     def _authorize(self) -> dict[str, str]:
         ask = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)}
         status, body = self._request("PUT", _TOKEN, ask)
-        if status == _OK and body:
+        if status == _OK and re.fullmatch(r"[!-~]+", body.strip()):
             return {"X-aws-ec2-metadata-token": body.strip()}
         if status in _REFUSALS and self._allow_v1:
             return {}
@@ -143,14 +153,17 @@ class Imds:
             try:
                 connection.request(method, path, headers=headers)
                 answer = connection.getresponse()
-                body = answer.read().decode("utf-8", "replace")
+                body = answer.read(LONGEST).decode("utf-8", "replace")
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 self._connection = None
                 if reused and attempt == 1 and not isinstance(error, TimeoutError):
                     continue  # an idle connection was closed
                 raise self._silent(method, error) from error
-            self._connection = None if answer.will_close else connection
+            whole = answer.isclosed() and not answer.will_close
+            self._connection = connection if whole else None
+            if not whole:
+                connection.close()
             return answer.status, body
         raise AssertionError("unreachable: the second attempt is never on a reused connection")
 
@@ -178,6 +191,23 @@ class Imds:
             "check that the pod's default route leads to the node; set AWS_REGION to do "
             "without IMDS",
         )
+
+
+def _id(kind: str) -> Callable[[str], str]:
+    """Parse an id: a proxy's or a server's error page is none."""
+
+    def parse(text: str) -> str:
+        if not re.fullmatch(rf"{kind}-[0-9a-zA-Z]{{1,32}}", text):
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{1,40}", text):
+        raise ValueError(text)
+    return text
 
 
 def _refused(what: str, status: int) -> Permanent | Transient:

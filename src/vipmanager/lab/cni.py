@@ -66,7 +66,7 @@ def _definition(document: Mapping[str, Any]) -> Definition:
         config = json.loads(document["spec"]["config"])
         plugins = config.get("plugins", [config])
         version = config["cniVersion"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CniError(f"{name}: spec.config is no CNI configuration: {error!r}") from error
     # Multus gives the definition's name to a configuration without one, as the seed's are.
     return Definition(name=config.get("name") or name, version=version, plugins=tuple(plugins))

@@ -14,6 +14,7 @@ the client's, and as many more as asked for, which no packet uses.
 
 import itertools
 import os
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -47,9 +49,8 @@ from vipmanager.lab.router import EC2_ENDPOINT, GATEWAY_IPV6
 
 REGION = "eu-central-1"
 ZONES = ("a", "b")
-ENDPOINT = f"http://{EC2_ENDPOINT}"
 TAG = ("role", "vip")
-"""The tag of every route table of the world."""
+"""The tag of the route tables that are the world's `tables`."""
 
 _numbers = itertools.count(1)
 
@@ -71,14 +72,29 @@ class Node:
 class World:
     """Everything, in the sandbox; removed by `close`."""
 
-    def __init__(self, *, tables: int = 4, interfaces: int = 2, latency: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        tables: int = 4,
+        interfaces: int = 2,
+        latency: float = 0.0,
+        tls: tuple[ssl.SSLContext, Path] | None = None,
+        idle_seconds: float | None = None,
+    ) -> None:
         """Build it.
 
         Args:
-            tables: route tables of the VPC, 4 or more.
+            tables: route tables with the tag; the client's comes first.
             interfaces: ENIs for pods on each node.
             latency: seconds that every EC2 call takes, from now on.
+            tls: serve EC2 over TLS with this context; the file is what clients verify it with.
+            idle_seconds: EC2 closes connections that were quiet for so long.
         """
+        scheme = "http" if tls is None else "https"
+        self.environment = {"AWS_ENDPOINT_URL": f"{scheme}://{EC2_ENDPOINT}"}
+        """What a process needs to reach EC2."""
+        if tls is not None:
+            self.environment["AWS_CA_BUNDLE"] = str(tls[1])
         number = next(_numbers)
         self.account = Account(f"{os.getpid() % 10_000_000:07}{number:05}", REGION)
         self.faults = Faults()
@@ -97,7 +113,7 @@ class World:
         self.no_role = False
         """Set it for nodes without a role."""
         try:
-            self._start(latency)
+            self._start(latency, tls[0] if tls else None, idle_seconds)
         except BaseException:
             self.close()
             raise
@@ -143,20 +159,17 @@ class World:
             name = next(n for n, i in self.subnets.items() if i == subnet.id)
             if subnet.ipv6 is not None:
                 self.ipv6[name] = subnet.ipv6
-        main = account.main_route_table(self.vpc)
-        account.tag_route_table(main, dict([TAG]))
-        self.tables = [main]
-        for zone in ZONES:
-            mine = [self.subnets[f"{zone}{n}"] for n in range(self._interfaces + 1)]
-            self.tables.append(account.create_route_table(self.vpc, tags=dict([TAG]), subnets=mine))
-        self.tables.append(
-            account.create_route_table(self.vpc, tags=dict([TAG]), subnets=[self.subnets["client"]])
-        )
-        self.client_table = self.tables[-1]
-        self.tables += [
-            account.create_route_table(self.vpc, tags=dict([TAG]))
-            for _ in range(tables - len(self.tables))
+        self.client_table = account.create_route_table(self.vpc, subnets=[self.subnets["client"]])
+        mine = [[self.subnets[f"{zone}{n}"] for n in range(self._interfaces + 1)] for zone in ZONES]
+        everything = [
+            self.client_table,
+            account.main_route_table(self.vpc),
+            *(account.create_route_table(self.vpc, subnets=subnets) for subnets in mine),
+            *(account.create_route_table(self.vpc) for _ in range(tables - len(mine) - 2)),
         ]
+        self.tables = everything[:tables]
+        for table in self.tables:
+            account.tag_route_table(table, dict([TAG]))
 
     def _build_node(self, zone: str) -> Node:
         account = self.account
@@ -199,10 +212,12 @@ class World:
             self.account.assign_private_ip(eni, address)
         return eni
 
-    def _start(self, latency: float) -> None:
-        self.endpoint = Endpoint(self.account, self.faults)
+    def _start(
+        self, latency: float, tls: ssl.SSLContext | None, idle_seconds: float | None
+    ) -> None:
+        self.endpoint = Endpoint(self.account, self.faults, tls=tls, idle_seconds=idle_seconds)
         listener = self.network.vpc.socket()
-        listener.bind((str(EC2_ENDPOINT), 80))
+        listener.bind((str(EC2_ENDPOINT), 80 if tls is None else 443))
         listener.listen(128)
         self.endpoint.listen(listener)
         self.imds = Imds(
@@ -285,16 +300,17 @@ class World:
         self,
         name: str,
         zone: str,
-        floating: Iterable[str | Sequence[str]] = (),
+        floating: Iterable[str | Sequence[str] | Delegate],
         *,
-        delegates: Sequence[Delegate] = (),
         dad: bool = False,
     ) -> Netns:
-        """Start a pod whose net1, net2, ... have these addresses, or that CNI plugins attach."""
+        """Start a pod whose net1, net2, ... have these addresses, or those that CNI gives."""
         node = self.nodes[zone]
         used = sum(n.zone == zone for n in self._pods.values())
         attachments = [
-            Attachment(
+            addresses
+            if isinstance(addresses, Delegate)
+            else Attachment(
                 master=f"eth{number}",
                 interface=f"net{number}",
                 addresses=tuple(_interfaces(addresses)),
@@ -302,7 +318,7 @@ class World:
             )
             for number, addresses in enumerate(floating, start=1)
         ]
-        pod = self.network.add_pod(zone, name, node.pod_addresses[used], [*attachments, *delegates])
+        pod = self.network.add_pod(zone, name, node.pod_addresses[used], attachments)
         self._pods[name] = node
         return pod.netns
 
@@ -321,7 +337,7 @@ class World:
         heard: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> Process:
         """Start a process that prints JSON lines."""
-        process = Process(netns, argv, env=env or _environment({}), stream=stream, heard=heard)
+        process = Process(netns, argv, env=env or self._environment({}), stream=stream, heard=heard)
         self._processes.append(process)
         return process
 
@@ -338,7 +354,7 @@ class World:
         return self.run(
             pod,
             command,
-            env=_environment({"LogFormat": "json", **config}),
+            env=self._environment({"LogFormat": "json", **config}),
             stream="stderr",
             heard=heard,
         )
@@ -363,6 +379,12 @@ class World:
         self.client.ip_batch(routes)
         command = probe.probe_command([str(a) for a in bare], interval_ms=interval_ms)
         return self.run(self.client, command, heard=heard)
+
+    def _environment(self, config: Mapping[str, str]) -> dict[str, str]:
+        """Give a container's environment: nothing of the lab's own but what Python needs."""
+        kept = {"PATH", "LANG", "LC_ALL", "PYTHONPATH"}
+        ours = {k: v for k, v in os.environ.items() if k in kept}
+        return ours | self.environment | dict(config)
 
     # --- looking and breaking ------------------------------------------------------------------
 
@@ -417,10 +439,3 @@ class World:
 def _interfaces(addresses: str | Sequence[str]) -> list[IPv4Interface | IPv6Interface]:
     several = [addresses] if isinstance(addresses, str) else addresses
     return [ip_interface(a) for a in several]
-
-
-def _environment(config: Mapping[str, str]) -> dict[str, str]:
-    """Give a container's environment: nothing of the lab's own but what Python needs."""
-    kept = {k: v for k, v in os.environ.items() if k in {"PATH", "LANG", "LC_ALL", "PYTHONPATH"}}
-    # Coverage and profilers of the lab must not slow the agent down.
-    return kept | {"AWS_ENDPOINT_URL": ENDPOINT} | dict(config)

@@ -18,7 +18,7 @@ from vipmanager.lab.ec2 import answers
 from vipmanager.lab.ec2.account import Account
 from vipmanager.lab.ec2.describe import DESCRIBES
 from vipmanager.lab.ec2.errors import ApiError, dry_run
-from vipmanager.lab.ec2.faults import Break, Fail, Faults, Hang, Unreachable, refusal
+from vipmanager.lab.ec2.faults import Break, Fail, Faults, Forget, Hang, Unreachable, refusal
 from vipmanager.lab.ec2.query import access_key, flag, parse
 from vipmanager.lab.ec2.routes import ROUTE_ACTIONS
 from vipmanager.lab.ec2.server import Delivery, HttpAnswer, HttpRequest, Server
@@ -188,7 +188,11 @@ class Endpoint:
             if isinstance(fault, Fail):
                 raise refusal(fault)
             self._admit(asked)
-            body, status, error = self._perform(asked, request_id), HTTPStatus.OK, None
+            if isinstance(fault, Forget):
+                body = answers.result(asked.action, request_id, "<return>true</return>")
+            else:
+                body = self._perform(asked, request_id)
+            status, error = HTTPStatus.OK, None
         except ApiError as refused:
             body = answers.error(refused, request_id, sts=asked.sts)
             status, error = HTTPStatus(refused.status), refused.code

@@ -88,7 +88,15 @@ class Break(enum.Enum):
     """The call is applied, then the connection closes halfway through the answer."""
 
 
-Fault = Fail | Hang | Break
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Answer a route write with success, and apply nothing.
+
+    Whoever reads afterwards sees what a write leaves that somebody else undid at once.
+    """
+
+
+Fault = Fail | Hang | Break | Forget
 
 
 class Unreachable(enum.Enum):
