@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Mapping
 from types import FrameType
 
@@ -52,9 +53,11 @@ def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
         except Failure as failure:
             log.line("error", "failed", str(failure))
             codes.append(FAILED)
-        except BaseException:
+        except Exception as bug:  # noqa: BLE001 - the last line of defence
             codes.append(BUG)
-            raise  # the thread's traceback goes to stderr
+            log.line("error", "bug", _place(bug))
+            if settings.log_level == "debug":
+                traceback.print_exception(bug)
         finally:
             over.set()
 
@@ -72,6 +75,15 @@ def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
     if codes:
         return codes[0]
     return OK if settings.mode is Mode.SIDECAR else FAILED
+
+
+def _place(bug: Exception) -> str:
+    """Say what a bug is and where, in one line."""
+    where = traceback.extract_tb(bug.__traceback__)[-1]
+    return (
+        f"a bug: {type(bug).__name__}: {bug} in {where.name} ({where.filename}:{where.lineno}); "
+        "please report it with the traceback that LogLevel=debug shows"
+    )
 
 
 def _live(settings: Settings, inbox: Inbox, log: Log, environ: Mapping[str, str]) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from vipmanager import __version__
 from vipmanager.cli import run
 
-USAGE = 2
-"""Exit code for a configuration or a command line that can't be used."""
+FAILED = 1
+"""Exit code of a command that could not do its work."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,6 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="vipmanager",
         description="Keeps a floating IP reachable when its pod moves to another "
         "Availability Zone.",
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of an unexpected error"
     )
     parser.add_argument("--version", action="version", version=f"vipmanager {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -29,16 +32,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader went away; what is left to flush has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        code = FAILED
+    except Exception as error:
+        if arguments.debug:
+            raise
+        print(f"vipmanager {arguments.command}: {_one_line(error)}", file=sys.stderr)
+        code = FAILED
     return code
+
+
+def _one_line(error: Exception) -> str:
+    first = str(error).partition("\n")[0] or type(error).__name__
+    return f"{first} (vipmanager --debug shows where)"
 
 
 def _add_lab(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", argv: Sequence[str]
 ) -> None:
     """Add the lab's commands; the agent starts without importing them."""
-    if argv[:1] == ["run"]:
+    if "run" in argv[:2]:
         return
-    from vipmanager.cli import demo  # noqa: PLC0415
+    from vipmanager.cli import demo, lab  # noqa: PLC0415
 
     demo.add(commands)
+    lab.add(commands)
