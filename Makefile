@@ -1,5 +1,5 @@
 # Every target sets up what it needs in .venv; `make demo` is the place to start.
-.PHONY: demo test check fix bench lock clean
+.PHONY: demo test test-ipvlan chaos check fix bench bench-full lock clean
 .DEFAULT_GOAL := demo
 SHELL := /bin/bash
 
@@ -26,6 +26,10 @@ fix: .venv/ready
 bench: .venv/ready
 	@scripts/needs ip unshare time
 	@.venv/bin/python scripts/bench $(ARGS)
+
+bench-full: .venv/ready
+	@scripts/needs ip unshare time
+	@.venv/bin/python scripts/bench --full $(ARGS)
 
 # The pinned dependencies, with hashes and without the address of any index.
 lock: .venv/ready
