@@ -11,6 +11,11 @@ test: .venv/ready
 	@scripts/needs ip unshare
 	@.venv/bin/python -m pytest -q -n 2 $(ARGS)
 
+# Real ipvlan and real CNI plugins: Debian's kernel in an emulated machine.
+test-ipvlan: .venv/ready
+	@scripts/needs ip unshare
+	@scripts/test-ipvlan
+
 check: .venv/ready
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/ruff check --quiet .

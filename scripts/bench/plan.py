@@ -220,5 +220,5 @@ def full(options: Options) -> Options:
         options,
         tables=(1, 2, 10, 50, 100, 200),
         floating=(1, 2, 8),
-        bucket_tables=(10, 50, 100, 200),
+        bucket_tables=(50, 100, 200),
     )

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from ipaddress import IPv6Address, ip_address
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
+from vipmanager.lab.closing import Closing
 from vipmanager.lab.netns import Netns
 from vipmanager.lab.router import IMDS_IPV4, IMDS_IPV6
 from vipmanager.lab.vpc import Eni, VpcState
@@ -191,7 +191,7 @@ def lookup(items: Mapping[str, str], path: str) -> str | None:
     return "\n".join(sorted(names)) if names else None
 
 
-class Imds:
+class Imds(Closing):
     """The server, with its options and tokens per instance; stopped by `close`."""
 
     def __init__(
@@ -236,17 +236,6 @@ class Imds:
             threading.Thread(
                 target=self._accept, args=(listener,), name=f"imds {address}", daemon=True
             ).start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def options(self, instance: str) -> MetadataOptions:
         """An instance's options; the defaults until they are set."""

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Literal, Self, TypeVar
+from typing import IO, Any, Literal, TypeVar
+
+from vipmanager.lab.closing import Closing
 
 Family = Literal[4, 6]
 IPV4: Family = 4
@@ -39,7 +40,7 @@ class BatchError(NetnsError):
         self.applied = applied
 
 
-class Netns:
+class Netns(Closing):
     """A network namespace, named `PREFIX-NAME` for `ip netns`; removed by `close`."""
 
     def __init__(self, prefix: str, name: str) -> None:
@@ -54,17 +55,6 @@ class Netns:
         self._fd = os.open(f"/run/netns/{self.full_name}", os.O_RDONLY | os.O_CLOEXEC)
         self._processes: list[subprocess.Popen[bytes]] = []
         self.ip_batch(["link set lo up"])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def call(self, function: Callable[[], _T]) -> _T:
         """Run `function` inside the namespace and return what it returns.

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
-from types import TracebackType
-from typing import Self
 
+from vipmanager.lab.closing import Closing
 from vipmanager.lab.cni import Cni, Delegate
 from vipmanager.lab.netns import Netns, NetnsError
 from vipmanager.lab.router import GATEWAY_IPV6, Router, port, render
@@ -54,7 +53,7 @@ class Pod:
     attachments: tuple[Attachment | Delegate, ...]
 
 
-class Network:
+class Network(Closing):
     """One VPC's router with hosts and pods; removed by `close`.
 
     Methods may be called from several threads. Every method raises `NetnsError` when the kernel
@@ -82,17 +81,6 @@ class Network:
         self._asked = 0
         self._answered = 0
         self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def host(self, name: str) -> Host:
         """A host by name."""

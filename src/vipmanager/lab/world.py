@@ -32,10 +32,10 @@ from ipaddress import (
     ip_network,
 )
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from vipmanager.lab import probe
+from vipmanager.lab.closing import Closing
 from vipmanager.lab.cni import Delegate
 from vipmanager.lab.ec2.account import Account
 from vipmanager.lab.ec2.credentials import Credentials as IssuedCredentials
@@ -69,7 +69,7 @@ class Node:
     """What the VPC CNI has for pods: secondary addresses of the primary ENI."""
 
 
-class World:
+class World(Closing):
     """Everything, in the sandbox; removed by `close`."""
 
     def __init__(
@@ -104,7 +104,8 @@ class World:
         self._client_eni = self._build_client()
         self.network = Network(f"w{os.getpid()}n{number}", self.account.state)
         self._processes: list[Process] = []
-        self._pods: dict[str, Node] = {}
+        self._pods: dict[str, tuple[Node, IPv4Address]] = {}
+        """By name: the node, and the pod's primary address."""
         self._changed = threading.Event()
         self._closed = False
         self.credentials_seconds = 3600.0
@@ -117,19 +118,6 @@ class World:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        """Give the world itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Remove everything."""
-        self.close()
 
     # --- building ------------------------------------------------------------------------------
 
@@ -306,7 +294,8 @@ class World:
     ) -> Netns:
         """Start a pod whose net1, net2, ... have these addresses, or those that CNI gives."""
         node = self.nodes[zone]
-        used = sum(n.zone == zone for n in self._pods.values())
+        used = {address for _, address in self._pods.values()}
+        primary = next(a for a in node.pod_addresses if a not in used)
         attachments = [
             addresses
             if isinstance(addresses, Delegate)
@@ -318,8 +307,8 @@ class World:
             )
             for number, addresses in enumerate(floating, start=1)
         ]
-        pod = self.network.add_pod(zone, name, node.pod_addresses[used], attachments)
-        self._pods[name] = node
+        pod = self.network.add_pod(zone, name, primary, attachments)
+        self._pods[name] = (node, primary)
         return pod.netns
 
     def kill_pod(self, name: str) -> None:
@@ -410,7 +399,7 @@ class World:
     def fail_zone(self, zone: str) -> None:
         """Lose a zone: no packet comes or goes, and nothing on its node runs on."""
         self.network.cut(zone)
-        for name in [n for n, node in self._pods.items() if node.zone == zone]:
+        for name in [n for n, (node, _) in self._pods.items() if node.zone == zone]:
             self.network.pod(name).netns.kill()
 
     def forget_credentials(self) -> None:
