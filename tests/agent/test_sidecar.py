@@ -169,7 +169,7 @@ def test_an_unreachable_ec2_changes_nothing_and_readiness_stays(stage: Stage) ->
     stage.world.faults.unreachable = Unreachable.CLOSES
     agent.wait_for(lambda r: "check the way from the pod to the EC2 endpoint" in str(r["text"]))
     assert get(pod, "/readyz")[0] == 200
-    assert get(pod, "/healthz")[0] == 200
+    assert get(pod, "/healthz", host="[::1]")[0] == 200
     stage.world.faults.clear()
     stage.world.account.drop_route(stage.world.tables[0], "192.168.0.1/32")
     wait_until(lambda: stage.points_at("a"))
@@ -186,10 +186,10 @@ def test_a_displaced_pod_is_unready_and_says_why(stage: Stage) -> None:
     assert stage.enis("b")[0] in get(pod, "/readyz")[1]
 
 
-def get(pod: Netns, path: str) -> tuple[int, str]:
+def get(pod: Netns, path: str, *, host: str = "127.0.0.1") -> tuple[int, str]:
     def ask() -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:8080{path}", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://{host}:8080{path}", timeout=2) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

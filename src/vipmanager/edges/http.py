@@ -1,6 +1,7 @@
 """What kubelet asks: /healthz, /readyz, and /status for people and tools."""
 
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,13 +40,16 @@ class Probes:
                 pass
 
         try:
-            self._server = ThreadingHTTPServer(("", port), Handler)
+            self._server = _listen(port, Handler)
         except OSError as error:
             raise Permanent(
                 f"HTTPPort={port}: {error.strerror}", "choose a port that nothing in the pod uses"
             ) from error
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()
+        # Nothing ever shuts it down, so it need not wake up to look for that.
+        threading.Thread(
+            target=self._server.serve_forever, args=(3600.0,), name="http", daemon=True
+        ).start()
 
     def report(self, report: Report) -> None:
         """Take one pass's report."""
@@ -70,6 +74,21 @@ class Probes:
                 )
             case _:
                 return 404, "/healthz /readyz /status\n", "text/plain"
+
+
+def _listen(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    """Listen on every address of both families, where the pod has both."""
+    both = socket.has_dualstack_ipv6()
+    listener = socket.create_server(
+        ("", port),
+        family=socket.AF_INET6 if both else socket.AF_INET,
+        dualstack_ipv6=both,
+        backlog=16,
+    )
+    server = ThreadingHTTPServer(("", port), handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    return server
 
 
 def _status(report: Report | None, health: Health) -> dict[str, object]:
