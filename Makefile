@@ -11,6 +11,11 @@ test: .venv/ready
 	@scripts/needs ip unshare
 	@.venv/bin/python -m pytest -q -n 2 $(ARGS)
 
+# SEED=... N=... replays or explores; without SEED it draws one.
+chaos: .venv/ready
+	@scripts/needs ip unshare
+	@.venv/bin/python scripts/chaos $(if $(SEED),--seed $(SEED)) --count $(or $(N),20) $(ARGS)
+
 # Real ipvlan and real CNI plugins: Debian's kernel in an emulated machine.
 test-ipvlan: .venv/ready
 	@scripts/needs ip unshare
@@ -21,6 +26,7 @@ check: .venv/ready
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
 	@.venv/bin/mypy --scripts-are-modules scripts/trim-models
+	@.venv/bin/mypy --scripts-are-modules scripts/chaos
 	@cd scripts/bench && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@.venv/bin/lint-imports | tail -n 7
 

@@ -1,5 +1,6 @@
 """The EC2 API through botocore: reads become values, error codes become failures."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
@@ -189,21 +190,29 @@ class Ec2:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow to import
         from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
+        client: Any = None
         try:
-            call: Callable[..., dict[str, Any]] = getattr(self._client(whose), operation)
+            client = self._client(whose)
+            call: Callable[..., dict[str, Any]] = getattr(client, operation)
             return call(**fields)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in _EXPIRED | _CREDENTIALS:
-                self._forget()
+                self._forget(client)
             raise _translate(operation, subject, error.response) from error
         except (BotoCoreError, ResponseParserError) as error:
             raise _unreached(operation, subject, error) from error
 
-    def _forget(self) -> None:
+    def _forget(self, used: object) -> None:
         """Look for credentials anew at the next call; botocore keeps them until they expire."""
         with self._lock:
+            if not any(
+                self.__dict__.get(name) is used for name in ("_eni_client", "_route_client")
+            ):
+                return  # a call beside this one was refused as well, and was first
             for made in ("_session", "_eni_client", "_route_client"):
                 self.__dict__.pop(made, None)
+        # botocore's clients are in reference cycles, and hold 10 MB and their connections.
+        gc.collect()
 
     def _client(self, whose: str) -> Any:  # noqa: ANN401 - botocore makes clients at run time
         with self._lock:

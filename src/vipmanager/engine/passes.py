@@ -138,7 +138,10 @@ class Passes:
             Observed(facts=replace(self._known, kernel=kernel), findings=self._oddities)
         )
         decided = self._decide(observed.facts)
-        harmless = all(isinstance(a, CreateRoute) for a in decided.plan.steer)
+        # A mark tells of a reading, so only a new one sets it.
+        harmless = all(isinstance(a, CreateRoute) for a in decided.plan.steer) and not any(
+            map(is_mark, decided.plan.prepare)
+        )
         return (observed, decided) if harmless and decided.plan.actions else None
 
     def _with_lost(self, observed: Observed) -> Observed:
