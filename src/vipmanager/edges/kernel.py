@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -302,6 +303,9 @@ _GROUPS = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 1 << 18
 _DEBOUNCE = 0.01
 """Seconds to let a burst of messages end: one attachment makes a dozen."""
 
+_PATIENCE = 0.1
+"""Seconds after which a burst that does not end is told of all the same."""
+
 
 class NetlinkWatch:
     """Calls back when anything in the namespace changes. What changed is for a reading to tell."""
@@ -339,9 +343,10 @@ class NetlinkWatch:
             self._stirred()
 
     def _drain(self, quiet: float | None) -> None:
-        """Read one message, or all until none came for `quiet` seconds."""
+        """Read one message, or all until none came for `quiet` seconds, within patience."""
         self._socket.settimeout(quiet)
-        while True:
+        patience = time.monotonic() + _PATIENCE
+        while quiet is None or time.monotonic() < patience:
             try:
                 message = self._socket.recv(65536)
             except TimeoutError:
