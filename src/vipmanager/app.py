@@ -1,5 +1,6 @@
 """Wires the edges to the engine, and lives through a container's life."""
 
+import gc
 import os
 import signal
 import threading
@@ -38,6 +39,13 @@ class _Reporters:
     def report(self, report: Report) -> None:
         for reporter in self._reporters:
             reporter.report(report)
+
+
+class _Awake:
+    """Ends the start-up at the first report: from then on garbage is collected."""
+
+    def report(self, _report: Report) -> None:
+        gc.enable()
 
 
 def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
@@ -97,7 +105,7 @@ def _live(settings: Settings, inbox: Inbox, log: Log, environ: Mapping[str, str]
     observer = Observer(kernel, Imds(allow_v1=settings.imds_v1, environ=environ), cloud, settings)
     wave = Wave(cloud, pace=Pace(settings.rate, clock), clock=clock, inbox=inbox)
     passes = Passes(settings, observer=observer, kernel=kernel, wave=wave, clock=clock)
-    reporters: list[Reporter] = [LogReporter(log)]
+    reporters: list[Reporter] = [LogReporter(log), _Awake()]
     if settings.http_port:
         from vipmanager.edges.http import Probes  # noqa: PLC0415 - 20 ms, where it is asked for
 

@@ -1,6 +1,7 @@
 """The command line: which command, which flags, and one clear line when something is wrong."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ def _add_lab(
     """Add the lab's commands; the agent starts without importing them."""
     if "run" in argv[:2]:
         return
+    gc.enable()
     from vipmanager.cli import demo, lab  # noqa: PLC0415
 
     demo.add(commands)
