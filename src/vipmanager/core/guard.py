@@ -13,7 +13,7 @@ from vipmanager.core.actions import (
     KernelAction,
     RemoveRoute,
     RemoveRule,
-    ReplaceRoute,
+    RouteWrite,
 )
 from vipmanager.core.desired import Desired
 from vipmanager.core.findings import Condition, Finding, find
@@ -53,7 +53,7 @@ def guard(
     findings += occupied.values()
     steer: list[CloudAction] = []
     for action in plan.steer:
-        if isinstance(action, CreateRoute | ReplaceRoute) and action.destination in occupied:
+        if isinstance(action, RouteWrite) and action.destination in occupied:
             continue
         refused = _refuse(action, want, want.by_id)
         if refused is None:

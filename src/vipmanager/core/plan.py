@@ -16,6 +16,7 @@ from vipmanager.core.actions import (
     RemoveRoute,
     RemoveRule,
     ReplaceRoute,
+    RouteWrite,
 )
 from vipmanager.core.claim import Judged, Verdict
 from vipmanager.core.desired import Desired
@@ -98,7 +99,7 @@ def plan(
     )
 
 
-def _write(judged: Judged) -> CreateRoute | ReplaceRoute:
+def _write(judged: Judged) -> RouteWrite:
     steer, route = judged.steer, judged.route
     if route is None:
         return CreateRoute(

@@ -14,6 +14,7 @@ from vipmanager.core.actions import (
     RemoveRoute,
     RemoveRule,
     ReplaceRoute,
+    RouteWrite,
 )
 from vipmanager.core.claim import Judgement, Memory, Verdict, judge
 from vipmanager.core.desired import Desired, Facts, desired
@@ -226,7 +227,7 @@ class Passes:
         steer = [
             a
             for a in decided.plan.steer
-            if not isinstance(a, CreateRoute | ReplaceRoute) or a.destination not in blocked
+            if not isinstance(a, RouteWrite) or a.destination not in blocked
         ]
         steered = self._wave.run(steer) if steer else ()
         tidied = self._kernel_writes(decided.plan.tidy)
@@ -250,13 +251,13 @@ class Passes:
             if each.failure is not None:
                 continue
             world = evolve(world, action)
-            if isinstance(action, CreateRoute | ReplaceRoute):
+            if isinstance(action, RouteWrite):
                 memory = memory.wrote(_steer(action), at=now, replaced=_replaced(action))
         self._memory = memory
         self._denied = frozenset(
             _steer(d.action)
             for d in done
-            if isinstance(d.failure, Permanent) and isinstance(d.action, CreateRoute | ReplaceRoute)
+            if isinstance(d.failure, Permanent) and isinstance(d.action, RouteWrite)
         ) | _refused(decided)
         self._known = replace(facts, kernel=world.kernel)
         self._oddities = observed.findings
@@ -268,18 +269,18 @@ def _links(kernel: KernelState) -> set[tuple[int, Mac]]:
     return {(i.index, i.mac) for i in kernel.interfaces}
 
 
-def _steer(action: CreateRoute | ReplaceRoute) -> Steer:
+def _steer(action: RouteWrite) -> Steer:
     return Steer(table=action.table, destination=action.destination, eni=action.eni)
 
 
-def _replaced(action: CreateRoute | ReplaceRoute) -> EniId | None:
+def _replaced(action: RouteWrite) -> EniId | None:
     if isinstance(action, ReplaceRoute) and action.before.kind is TargetKind.ENI:
         return EniId(action.before.id)
     return None
 
 
 def _refused(decided: Decided) -> frozenset[Steer]:
-    planned = {_steer(a) for a in decided.plan.steer if isinstance(a, CreateRoute | ReplaceRoute)}
+    planned = {_steer(a) for a in decided.plan.steer if isinstance(a, RouteWrite)}
     return frozenset(
         j.steer
         for j in decided.judgement.judged
@@ -332,4 +333,4 @@ def _all_findings(
 
 def _subject(done: Done) -> str:
     action = done.action
-    return action.table if isinstance(action, CreateRoute | ReplaceRoute) else str(action)
+    return action.table if isinstance(action, RouteWrite) else str(action)
