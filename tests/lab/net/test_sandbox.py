@@ -94,9 +94,9 @@ def test_entering_twice_is_entering_once() -> None:
 def started() -> Iterator[subprocess.Popen[str]]:
     """A sandbox whose program has made a namespace and a child, and waits."""
     program = "ip netns add one; sleep 1000 & echo ready; wait"
-    with subprocess.Popen(
-        command(["sh", "-c", program]), env=OUTSIDE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    # Whoever runs the tests may ignore signals (nohup, a background job), and that is inherited.
+    heeding = ["env", "--default-signal", *command(["sh", "-c", program])]
+    with subprocess.Popen(heeding, env=OUTSIDE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         yield process
