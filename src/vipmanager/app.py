@@ -12,6 +12,7 @@ from vipmanager.core.failures import Failure
 from vipmanager.core.findings import Kind
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Mode, Settings
+from vipmanager.edges.control import Control
 from vipmanager.edges.ec2 import Ec2
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import IpRoute, NetlinkWatch
@@ -20,6 +21,7 @@ from vipmanager.engine.inbox import Inbox, SystemClock
 from vipmanager.engine.loop import Ending, Loop
 from vipmanager.engine.observe import Observer
 from vipmanager.engine.passes import NETLINK, Passes
+from vipmanager.engine.record import Record
 from vipmanager.engine.wave import Pace, Wave
 from vipmanager.ports import Reporter
 
@@ -105,14 +107,16 @@ def _live(settings: Settings, inbox: Inbox, log: Log, environ: Mapping[str, str]
     observer = Observer(kernel, Imds(allow_v1=settings.imds_v1, environ=environ), cloud, settings)
     wave = Wave(cloud, pace=Pace(settings.rate, clock), clock=clock, inbox=inbox)
     passes = Passes(settings, observer=observer, kernel=kernel, wave=wave, clock=clock)
-    reporters: list[Reporter] = [LogReporter(log), _Awake()]
+    record = Record(inbox=inbox, clock=clock)
+    reporters: list[Reporter] = [LogReporter(log), record, _Awake()]
     if settings.http_port:
         from vipmanager.edges.http import Probes  # noqa: PLC0415 - 20 ms, where it is asked for
 
-        reporters.append(Probes(port=settings.http_port, resync=settings.resync))
+        Probes(port=settings.http_port, resync=settings.resync, status=lambda: record.status)
     loop = Loop(settings, passes=passes, inbox=inbox, clock=clock, reporter=_Reporters(*reporters))
     watch.start()
     if settings.mode is Mode.SIDECAR:
+        Control(obey=record.obey, status=record.document)
         loop.sidecar()
         return OK
     ending, report = loop.init()

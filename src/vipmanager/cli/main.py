@@ -7,14 +7,20 @@ import sys
 from collections.abc import Sequence
 
 from vipmanager import __version__
-from vipmanager.cli import run
+from vipmanager.cli import orders, run
 
 FAILED = 1
 """Exit code of a command that could not do its work."""
 
+_SAMPLE = ["/bin/sh", "-c", "/app/script.sh"]
+"""The container's `args` in manifests of the AWS sample; there is no shell, and they mean `run`."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words == _SAMPLE:
+        words = ["run"]
     parser = argparse.ArgumentParser(
         prog="vipmanager",
         description="Keeps a floating IP reachable when its pod moves to another "
@@ -26,8 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"vipmanager {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run.add(commands)
-    _add_lab(commands, argv if argv is not None else sys.argv[1:])
-    arguments = parser.parse_args(argv)
+    orders.add(commands)
+    _add_lab(commands, words)
+    arguments = parser.parse_args(words)
     try:
         code: int = arguments.run(arguments)
     except BrokenPipeError:

@@ -125,6 +125,18 @@ class Judged:
     reason: str
     route: CloudRoute | None
 
+    def document(self) -> dict[str, object]:
+        """Give it as JSON values."""
+        return {
+            "table": self.steer.table,
+            "destination": str(self.steer.destination),
+            "wanted": self.steer.eni,
+            "target": str(self.route.target) if self.route else None,
+            "blackhole": self.route.blackhole if self.route else False,
+            "verdict": self.verdict.name.lower(),
+            "reason": self.reason,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:

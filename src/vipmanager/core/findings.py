@@ -9,6 +9,8 @@ class Kind(Enum):
 
     SKIPPED = auto()
     """Nothing is wrong; it is said so that nobody wonders."""
+    ASKED = auto()
+    """A person asked for it, and can ask for something else."""
     WAITING = auto()
     """Time heals it: try again."""
     REFUSED = auto()
@@ -28,6 +30,10 @@ class Rule:
 
 def _skipped(text: str, remedy: str) -> Rule:
     return Rule(kind=Kind.SKIPPED, text=text, remedy=remedy)
+
+
+def _asked(text: str, remedy: str) -> Rule:
+    return Rule(kind=Kind.ASKED, text=text, remedy=remedy)
 
 
 def _waiting(text: str, remedy: str) -> Rule:
@@ -173,8 +179,10 @@ class Condition(Enum):
     )
     DISPLACED = _failed(
         "{destination} was taken over by {rival} in {count} of {total} route tables",
-        "if two pods have this address, scale to one replica; to take it back, delete "
-        "the other pod",
+        "if two pods have this address, scale to one replica; to take it back: vipmanager claim",
+    )
+    YIELDED = _asked(
+        "yielded, as asked: no route is written any more", "to take them again: vipmanager claim"
     )
     NOT_VISIBLE = _waiting(
         "{destination} in {table} was written, and EC2 still shows {target}",
@@ -220,6 +228,16 @@ class Finding:
     def remedy(self) -> str:
         """What a person does about it."""
         return self.condition.value.remedy.format(**dict(self.fields))
+
+    def document(self) -> dict[str, object]:
+        """Give it as JSON values."""
+        return {
+            "condition": self.condition.name,
+            "kind": self.kind.name.lower(),
+            "subject": self.subject,
+            "text": self.text,
+            "remedy": self.remedy,
+        }
 
     def __str__(self) -> str:
         """Show all of it in one line."""

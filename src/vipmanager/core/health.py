@@ -25,6 +25,8 @@ class Health:
         if not report.observed:
             why = "; ".join(f.text for f in report.findings)
             return Health(ready=self.ready, why=f"the worlds could not be read: {why}")
+        if report.yielded:
+            return Health(ready=False, why=_first(report, Kind.ASKED))
         if report.displaced:
             return Health(ready=False, why=_first(report, Kind.FAILED))
         unfixed = {f.subject for f in report.of_kind(Kind.FAILED, Kind.REFUSED)} & {

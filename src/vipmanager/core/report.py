@@ -62,7 +62,7 @@ class Report:
         return (
             self.observed
             and all(is_mark(d.action) for d in self.done)
-            and not self.of_kind(Kind.WAITING, Kind.FAILED, Kind.REFUSED)
+            and not self.of_kind(Kind.ASKED, Kind.WAITING, Kind.FAILED, Kind.REFUSED)
         )
 
     @property
@@ -74,6 +74,11 @@ class Report:
     def displaced(self) -> bool:
         """Whether another agent took a floating IP over."""
         return any(f.condition is Condition.DISPLACED for f in self.findings)
+
+    @property
+    def yielded(self) -> bool:
+        """Whether the agent was asked to leave its routes to the next owner."""
+        return any(f.condition is Condition.YIELDED for f in self.findings)
 
     @property
     def wrong(self) -> tuple[Judged, ...]:

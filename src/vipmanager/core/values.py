@@ -298,6 +298,16 @@ class FloatingIP:
     """False while the interface is down or the address tentative: what is held stays held, and
     nothing new is steered."""
 
+    def document(self) -> dict[str, object]:
+        """Give it as JSON values."""
+        return {
+            "address": str(self.address),
+            "interface": self.interface,
+            "eni": self.eni,
+            "destination": str(self.destination),
+            "ready": self.ready,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steer:

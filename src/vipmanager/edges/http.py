@@ -4,26 +4,25 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from vipmanager.core.failures import Permanent
-from vipmanager.core.health import Health, alive
-from vipmanager.core.report import Report
+from vipmanager.core.health import alive
+from vipmanager.core.status import Status
 
 
 class Probes:
-    """A `Reporter` that answers HTTP probes."""
+    """Answers HTTP probes with the agent's status."""
 
-    def __init__(self, *, port: int, resync: float) -> None:
+    def __init__(self, *, port: int, resync: float, status: Callable[[], Status]) -> None:
         """Listen at once, on every address of the pod.
 
         Raises:
             Permanent: the port can't be had.
         """
         self._resync = resync
-        self._health = Health()
-        self._report: Report | None = None
-        self._passed = time.monotonic()
+        self._status = status
         probes = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -51,27 +50,18 @@ class Probes:
             target=self._server.serve_forever, args=(3600.0,), name="http", daemon=True
         ).start()
 
-    def report(self, report: Report) -> None:
-        """Take one pass's report."""
-        self._health = self._health.after(report)
-        self._report = report
-        self._passed = time.monotonic()
-
     def answer(self, path: str) -> tuple[int, str, str]:
         """Give status, body and content type for a path."""
+        status, now = self._status(), time.monotonic()
         match path.partition("?")[0]:
             case "/healthz":
-                turning = alive(since_pass=time.monotonic() - self._passed, resync=self._resync)
+                turning = alive(since_pass=now - status.at, resync=self._resync)
                 return (200, "ok\n", "text/plain") if turning else (503, "stuck\n", "text/plain")
             case "/readyz":
-                status = 200 if self._health.ready else 503
-                return status, f"{self._health.why}\n", "text/plain"
+                code = 200 if status.health.ready else 503
+                return code, f"{status.health.why}\n", "text/plain"
             case "/status":
-                return (
-                    200,
-                    json.dumps(_status(self._report, self._health), indent=1),
-                    "application/json",
-                )
+                return 200, json.dumps(status.document(now), indent=1), "application/json"
             case _:
                 return 404, "/healthz /readyz /status\n", "text/plain"
 
@@ -89,43 +79,3 @@ def _listen(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPSe
     server.socket.close()
     server.socket = listener
     return server
-
-
-def _status(report: Report | None, health: Health) -> dict[str, object]:
-    if report is None:
-        return {"ready": health.ready, "why": health.why}
-    return {
-        "ready": health.ready,
-        "why": health.why,
-        "pass": report.number,
-        "observed": report.observed,
-        "floatingIPs": [
-            {
-                "address": str(ip.address),
-                "interface": ip.interface,
-                "eni": ip.eni,
-                "destination": str(ip.destination),
-            }
-            for ip in report.floating
-        ],
-        "routes": [
-            {
-                "table": j.steer.table,
-                "destination": str(j.steer.destination),
-                "target": str(j.route.target) if j.route else None,
-                "verdict": j.verdict.name.lower(),
-                "reason": j.reason,
-            }
-            for j in report.judged
-        ],
-        "findings": [
-            {
-                "condition": f.condition.name,
-                "kind": f.kind.name.lower(),
-                "subject": f.subject,
-                "text": f.text,
-                "remedy": f.remedy,
-            }
-            for f in report.findings
-        ],
-    }

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TextIO
 
-from vipmanager.core.actions import CreateRoute, DisableSourceDestCheck, ReplaceRoute
+from vipmanager.core.actions import DisableSourceDestCheck, ReplaceRoute, RouteWrite
 from vipmanager.core.findings import Condition, Finding, Kind
 from vipmanager.core.report import Done, Report
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _OF_KIND = {
     Kind.SKIPPED: "info",
+    Kind.ASKED: "info",
     Kind.WAITING: "warning",
     Kind.REFUSED: "error",
     Kind.FAILED: "error",
@@ -144,12 +145,12 @@ def _event(finding: Finding) -> str:
 
 
 def _is_write(done: Done) -> bool:
-    return isinstance(done.action, CreateRoute | ReplaceRoute | DisableSourceDestCheck)
+    return isinstance(done.action, RouteWrite | DisableSourceDestCheck)
 
 
 def _fields(done: Done) -> dict[str, object]:
     action = done.action
-    if not isinstance(action, CreateRoute | ReplaceRoute):
+    if not isinstance(action, RouteWrite):
         return {}
     before = action.before if isinstance(action, ReplaceRoute) else None
     return {

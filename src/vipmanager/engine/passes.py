@@ -20,8 +20,9 @@ from vipmanager.core.claim import Judgement, Memory, Verdict, judge
 from vipmanager.core.desired import Desired, Facts, desired
 from vipmanager.core.evolve import evolve
 from vipmanager.core.failures import Failure, Permanent
-from vipmanager.core.findings import Finding
+from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.guard import captures, guard
+from vipmanager.core.order import Order
 from vipmanager.core.plan import Plan, plan
 from vipmanager.core.pod import primary, with_lost
 from vipmanager.core.podnet import PRIMARY_PRIORITY, held, is_mark
@@ -73,6 +74,9 @@ class Passes:
         self._clock = clock
         self._memory = Memory()
         self._denied: frozenset[Steer] = frozenset()
+        self._yielded = False
+        self._claiming: frozenset[Network] | None = frozenset()
+        """Destinations to be taken again though their mark is in the pod; None for all."""
         self._known: Facts | None = None
         self._oddities: tuple[Finding, ...] = ()
         self._unread = False
@@ -94,6 +98,7 @@ class Passes:
     def run(self, reasons: Sequence[str]) -> Report:
         """Run one pass; failures of the outside worlds become part of the report."""
         self._number += 1
+        self._obey(reasons)
         began = self._clock.now()
         try:
             observed, decided = self._at_once(reasons) or self._after_reading()
@@ -118,6 +123,12 @@ class Passes:
             findings=_all_findings(observed, decided, done),
             recheck=decided.judgement.recheck,
         )
+
+    def _obey(self, reasons: Sequence[str]) -> None:
+        if Order.YIELD.value in reasons:
+            self._yielded = True
+        if Order.CLAIM.value in reasons:
+            self._yielded, self._claiming, self._memory = False, None, Memory()
 
     def _after_reading(self) -> tuple[Observed, Decided]:
         observed = self._with_lost(self._observer.read())
@@ -161,7 +172,7 @@ class Passes:
         judgement = judge(
             want.steers,
             want.by_id,
-            held=marked,
+            held=self._holding(marked),
             lost=self._lost(want, marked),
             memory=self._memory,
             now=self._clock.now(),
@@ -181,7 +192,18 @@ class Passes:
             subnets=facts.cloud.subnets,
             enis=self._inhabitants(facts, want, planned),
         )
+        if self._yielded:
+            asked = find(Condition.YIELDED, "pod")
+            guarded = replace(guarded, steer=(), findings=(*guarded.findings, asked))
         return Decided(want=want, judgement=judgement, plan=guarded)
+
+    def _holding(
+        self, marked: frozenset[tuple[Network, EniId]]
+    ) -> frozenset[tuple[Network, EniId]]:
+        """Give what counts as held: a mark does not, while its destination is claimed anew."""
+        if self._claiming is None:
+            return frozenset()
+        return frozenset((d, eni) for d, eni in marked if d not in self._claiming)
 
     def _lost(self, want: Desired, marked: frozenset[tuple[Network, EniId]]) -> frozenset[EniId]:
         """Look up the ENIs that took something we hold: is there life in them?"""
@@ -254,6 +276,10 @@ class Passes:
             if isinstance(action, RouteWrite):
                 memory = memory.wrote(_steer(action), at=now, replaced=_replaced(action))
         self._memory = memory
+        if self._claiming is None or self._claiming:
+            all_ = frozenset(d for d, _ in decided.want.destinations)
+            taken = {d for d, _ in self._confirmed(decided.want, decided.judgement)}
+            self._claiming = (all_ if self._claiming is None else self._claiming) - taken
         self._denied = frozenset(
             _steer(d.action)
             for d in done

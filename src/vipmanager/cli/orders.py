@@ -1,0 +1,50 @@
+"""`vipmanager yield` and `vipmanager claim`: orders for the sidecar of this pod."""
+
+import argparse
+import sys
+
+from vipmanager.core.failures import Failure
+from vipmanager.core.order import Order
+from vipmanager.edges.control import ask
+
+_HELP = {
+    Order.YIELD: "stop steering, so that the next owner takes over undisturbed (for preStop)",
+    Order.CLAIM: "take the pod's floating IPs back on purpose, also from another pod",
+}
+
+_DESCRIPTION = {
+    Order.YIELD: """\
+Ask the sidecar of this pod to write no route any more. Its routes stay as they are until the
+next owner replaces them. It returns when no write is under way, and the pod is unready then.
+""",
+    Order.CLAIM: """\
+Ask the sidecar of this pod to take every floating IP of the pod, also from another live ENI,
+and to hold them again. The other pod's agent yields.
+""",
+}
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands."""
+    for order in Order:
+        name = order.name.lower()
+        parser = commands.add_parser(
+            name,
+            help=_HELP[order],
+            description=_DESCRIPTION[order],
+            epilog=f"example:\n  kubectl exec POD -c vipmanager -- vipmanager {name}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.set_defaults(run=run, order=order)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Give the order; 0 once a pass has obeyed it."""
+    name = arguments.order.name.lower()
+    try:
+        status = ask(name)
+    except Failure as failure:
+        print(f"vipmanager {name}: {failure}", file=sys.stderr)
+        return 1
+    print(status["why"])
+    return 0

@@ -1,0 +1,56 @@
+"""What the agent knows of itself, for those who ask; and orders, given and obeyed."""
+
+import threading
+from collections import Counter
+
+from vipmanager.core.failures import Transient
+from vipmanager.core.order import Order
+from vipmanager.core.report import Report
+from vipmanager.core.status import Status
+from vipmanager.ports import Clock, Inbox
+
+PATIENCE = 15.0
+"""Seconds for an order to be obeyed: a wave under way may last ten."""
+
+
+class Record:
+    """A `Reporter` that remembers; safe to ask from any thread."""
+
+    def __init__(self, *, inbox: Inbox, clock: Clock) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._status = Status(at=clock.now())
+        self._passes: Counter[str] = Counter()
+
+    def report(self, report: Report) -> None:
+        """Take one pass's report."""
+        with self._changed:
+            self._status = self._status.after(report, self._clock.now())
+            self._passes.update(report.reasons)
+            self._changed.notify_all()
+
+    @property
+    def status(self) -> Status:
+        """The state after the last pass."""
+        return self._status
+
+    def document(self) -> dict[str, object]:
+        """Give the state as JSON values."""
+        return self._status.document(self._clock.now())
+
+    def obey(self, order: Order) -> Status:
+        """Hand an order to the loop; return once a pass has obeyed it.
+
+        Raises:
+            Transient: no pass ended in time; the order stands all the same.
+        """
+        with self._changed:
+            before = self._passes[order.value]
+            self._inbox.put(order.value)
+            if self._changed.wait_for(lambda: self._passes[order.value] > before, PATIENCE):
+                return self._status
+        raise Transient(
+            f"the agent has not obeyed within {PATIENCE:.0f} s",
+            "it will when its pass ends; vipmanager status shows what it waits for",
+        )
