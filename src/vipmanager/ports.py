@@ -79,6 +79,10 @@ class Cloud(Protocol):
         """Make one call that changes something; `Conflict` where the route changed meanwhile."""
         ...
 
+    def permits(self, action: CloudAction) -> None:
+        """Ask whether a call would be allowed, and change nothing; `Permanent` if not."""
+        ...
+
 
 class Clock(Protocol):
     """Time."""

@@ -7,7 +7,13 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 
 import pytest
 
-from vipmanager.core.actions import CreateRoute, DisableSourceDestCheck, ReplaceRoute
+from vipmanager.core.actions import (
+    CloudAction,
+    CreateRoute,
+    DeleteRoute,
+    DisableSourceDestCheck,
+    ReplaceRoute,
+)
 from vipmanager.core.failures import Conflict, Permanent, Transient
 from vipmanager.core.values import (
     CloudRoute,
@@ -65,6 +71,16 @@ class Vpc:
                 destination=ip_network(destination),
                 eni=eni,
                 before=before,
+                reason="test",
+            )
+        )
+
+    def delete(self, destination: str) -> None:
+        self.cloud.write(
+            DeleteRoute(
+                table=self.table,
+                destination=ip_network(destination),
+                before=eni_target(self.one),
                 reason="test",
             )
         )
@@ -186,6 +202,35 @@ def test_replacing_a_route_that_is_absent_is_a_conflict_and_changes_nothing(vpc:
     assert not vpc.has("192.168.0.1/32")
 
 
+@pytest.mark.parametrize("destination", ["192.168.0.1/32", "fd00:100::1/128"])
+def test_a_deleted_route_is_gone(vpc: Vpc, destination: str) -> None:
+    vpc.create(destination, vpc.one)
+    vpc.delete(destination)
+    assert not vpc.has(destination)
+
+
+def test_deleting_a_route_that_is_absent_is_a_conflict(vpc: Vpc) -> None:
+    with pytest.raises(Conflict):
+        vpc.delete("192.168.0.1/32")
+
+
+@pytest.mark.parametrize("action", ["create", "replace", "delete"])
+def test_asking_for_permission_changes_nothing(vpc: Vpc, action: str) -> None:
+    vpc.create("192.168.0.9/32", vpc.other)
+    before = vpc.read()
+    there, absent = ip_network("192.168.0.9/32"), ip_network("192.168.0.1/32")
+    target = eni_target(vpc.other)
+    asked: dict[str, CloudAction] = {
+        "create": CreateRoute(table=vpc.table, destination=absent, eni=vpc.one, reason="test"),
+        "replace": ReplaceRoute(
+            table=vpc.table, destination=there, eni=vpc.one, before=target, reason="test"
+        ),
+        "delete": DeleteRoute(table=vpc.table, destination=there, before=target, reason="test"),
+    }
+    vpc.cloud.permits(asked[action])
+    assert vpc.read() == before
+
+
 def test_a_table_that_does_not_exist_is_a_lasting_failure(vpc: Vpc) -> None:
     with pytest.raises(Permanent, match=r"InvalidRouteTableID\.NotFound"):
         vpc.cloud.write(
@@ -203,6 +248,7 @@ def test_enis_are_found_by_instance_mac_id_and_subnet(vpc: Vpc) -> None:
     assert eni.attached
     assert eni.instance == vpc.instance
     assert eni.device_index == 1
+    assert eni.zone == "eu-central-1a"
     assert eni.addresses == {IPv4Address("10.0.1.101")}
     assert eni in vpc.cloud.instance_enis(vpc.instance)
     assert vpc.cloud.enis_by_mac([eni.mac]) == (eni,)

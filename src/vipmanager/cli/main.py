@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from vipmanager import __version__
-from vipmanager.cli import orders, run
+from vipmanager.cli import run
+from vipmanager.core.failures import Failure
+from vipmanager.edges.settings import SettingsError
 
 FAILED = 1
 """Exit code of a command that could not do its work."""
@@ -32,14 +34,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"vipmanager {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run.add(commands)
-    orders.add(commands)
-    _add_lab(commands, words)
+    _add_others(commands, words)
     arguments = parser.parse_args(words)
     try:
         code: int = arguments.run(arguments)
     except BrokenPipeError:
         # The reader went away; what is left to flush has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"vipmanager {arguments.command}: {problem}", file=sys.stderr)
+        code = FAILED
+    except Failure as failure:
+        print(f"vipmanager {arguments.command}: {failure}", file=sys.stderr)
         code = FAILED
     except Exception as error:
         if arguments.debug:
@@ -54,14 +62,14 @@ def _one_line(error: Exception) -> str:
     return f"{first} (vipmanager --debug shows where)"
 
 
-def _add_lab(
+def _add_others(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", argv: Sequence[str]
 ) -> None:
-    """Add the lab's commands; the agent starts without importing them."""
+    """Add every other command; the agent starts without importing them."""
     if "run" in argv[:2]:
         return
     gc.enable()
-    from vipmanager.cli import demo, lab  # noqa: PLC0415
+    from vipmanager.cli import cleanup, demo, lab, orders, plan, status  # noqa: PLC0415
 
-    demo.add(commands)
-    lab.add(commands)
+    for command in (plan, status, cleanup, orders, demo, lab):
+        command.add(commands)

@@ -5,8 +5,9 @@ import os
 import sys
 from typing import NoReturn
 
-from vipmanager import app
-from vipmanager.edges.settings import KEYS, SettingsError, load
+from vipmanager.app import agent
+from vipmanager.cli.keys import add_keys, settings
+from vipmanager.edges.settings import SettingsError
 
 _USAGE = 2
 
@@ -32,39 +33,19 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--peers",
-        action="append",
-        default=[],
-        metavar="N=LIST",
-        help="Intf<N>Peers: hosts and networks that talk to the N-th interface",
-    )
-    for key in KEYS:
-        parser.add_argument(
-            f"--{key.name}",
-            metavar="VALUE",
-            help=f"{key.meaning.replace('%', '%%')} [{key.default or 'none'}]",
-        )
+    add_keys(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> NoReturn:
     """Run the agent and end the process."""
-    environ = dict(os.environ)
-    for peers in arguments.peers:
-        number, _, networks = peers.partition("=")
-        environ[f"Intf{number}Peers"] = networks
-    for key in KEYS:
-        value = getattr(arguments, key.name)
-        if value is not None:
-            environ[key.name] = value
     try:
-        settings = load(environ)
+        wanted, environ = settings(arguments)
     except SettingsError as error:
         for problem in error.problems:
             print(f"vipmanager: {problem}", file=sys.stderr)
         sys.exit(_USAGE)
-    code = app.run(settings, environ)
+    code = agent.run(wanted, environ)
     sys.stdout.flush()
     sys.stderr.flush()
     # Threads that still wait for an answer must not hold the pod up.

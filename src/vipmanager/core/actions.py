@@ -24,7 +24,7 @@ class AddRule:
 
     def __str__(self) -> str:
         """Show it as `ip` writes it."""
-        return f"ip rule add {_rule(self.rule)}"
+        return f"ip rule add {show_rule(self.rule)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class RemoveRule:
 
     def __str__(self) -> str:
         """Show it as `ip` writes it."""
-        return f"ip rule del {_rule(self.rule)}"
+        return f"ip rule del {show_rule(self.rule)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +109,20 @@ class ReplaceRoute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRoute:
+    """Delete a VPC route: EC2 can't be told "if it is still mine", so only `cleanup` does."""
+
+    table: RouteTableId
+    destination: Network
+    before: Target
+    reason: str
+
+    def __str__(self) -> str:
+        """Show what changes, and where."""
+        return f"{self.destination} in {self.table}: {self.before} -> none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DisableSourceDestCheck:
     """Let an ENI of our own carry traffic for addresses that EC2 does not know."""
 
@@ -122,7 +136,7 @@ class DisableSourceDestCheck:
 
 KernelAction = AddAddress | AddRule | RemoveRule | AddRoute | RemoveRoute
 RouteWrite = CreateRoute | ReplaceRoute
-CloudAction = RouteWrite | DisableSourceDestCheck
+CloudAction = RouteWrite | DeleteRoute | DisableSourceDestCheck
 Action = KernelAction | CloudAction
 
 
@@ -146,6 +160,7 @@ def show_route(route: KernelRoute) -> str:
     return " ".join(words)
 
 
-def _rule(rule: PolicyRule) -> str:
+def show_rule(rule: PolicyRule) -> str:
+    """Write a rule in iproute2's words (ip-rule(8))."""
     source = rule.source if rule.source is not None else "all"
     return f"from {source} lookup {rule.table} priority {rule.priority} protocol {rule.protocol}"

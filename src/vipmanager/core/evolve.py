@@ -8,12 +8,13 @@ from vipmanager.core.actions import (
     AddAddress,
     AddRoute,
     AddRule,
-    CreateRoute,
+    CloudAction,
+    DeleteRoute,
     DisableSourceDestCheck,
     KernelAction,
     RemoveRoute,
     RemoveRule,
-    ReplaceRoute,
+    RouteWrite,
 )
 from vipmanager.core.values import (
     AddressState,
@@ -37,10 +38,8 @@ def evolve(world: World, action: Action) -> World:
     match action:
         case AddAddress() | AddRule() | RemoveRule() | AddRoute() | RemoveRoute():
             return replace(world, kernel=_kernel(world.kernel, action))
-        case CreateRoute() | ReplaceRoute() | DisableSourceDestCheck():
-            return replace(world, cloud=_cloud(world.cloud, action))
         case _:
-            assert_never(action)
+            return replace(world, cloud=_cloud(world.cloud, action))
 
 
 def _kernel(kernel: KernelState, action: KernelAction) -> KernelState:
@@ -72,15 +71,12 @@ def _readded(interface: PodInterface, action: AddAddress) -> PodInterface:
     return replace(interface, addresses=(*others, added))
 
 
-def _cloud(
-    cloud: CloudState, action: CreateRoute | ReplaceRoute | DisableSourceDestCheck
-) -> CloudState:
+def _cloud(cloud: CloudState, action: CloudAction) -> CloudState:
+    if isinstance(action, RouteWrite):
+        return _point(cloud, action.table, action.destination, action.eni)
     match action:
-        case (
-            CreateRoute(table=table, destination=destination, eni=eni)
-            | ReplaceRoute(table=table, destination=destination, eni=eni)
-        ):
-            return _point(cloud, table, destination, eni)
+        case DeleteRoute(table=table, destination=destination):
+            return _set(cloud, table, destination, None)
         case DisableSourceDestCheck(eni=eni):
             return replace(
                 cloud,
@@ -100,11 +96,18 @@ def _point(cloud: CloudState, table: RouteTableId, destination: Network, eni: En
         target=eni_target(eni, instance),
         blackhole=not attached,
     )
+    return _set(cloud, table, destination, route)
+
+
+def _set(
+    cloud: CloudState, table: RouteTableId, destination: Network, route: CloudRoute | None
+) -> CloudState:
+    added = () if route is None else (route,)
 
     def pointed(t: RouteTable) -> RouteTable:
         others = [r for r in t.routes if r.destination != destination or r.propagated]
         return replace(
-            t, routes=tuple(sorted([*others, route], key=lambda r: order(r.destination)))
+            t, routes=tuple(sorted([*others, *added], key=lambda r: order(r.destination)))
         )
 
     return replace(cloud, tables=tuple(pointed(t) if t.id == table else t for t in cloud.tables))

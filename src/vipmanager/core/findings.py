@@ -189,6 +189,16 @@ class Condition(Enum):
         "EC2 is eventually consistent; it is read again",
     )
 
+    # cleaning up
+    LEFT_LIVE = _skipped(
+        "{destination} in {table} points at {target}, which lives: left alone",
+        "to remove it, run vipmanager cleanup in its own pod, or name its ENI",
+    )
+    LEFT_ORPHAN = _skipped(
+        "{destination} in {table} points at {target}, which is gone: left alone",
+        "vipmanager cleanup --orphans removes it",
+    )
+
     # the edges
     UNREACHABLE = _skipped("{what}", "{hint}")
     TRANSIENT = _waiting("{what}", "{hint}")

@@ -9,6 +9,7 @@ from vipmanager.core.actions import (
     AddRule,
     CloudAction,
     CreateRoute,
+    DeleteRoute,
     DisableSourceDestCheck,
     KernelAction,
     RemoveRoute,
@@ -74,6 +75,13 @@ def _refuse(
 ) -> Finding | None:
     if isinstance(action, DisableSourceDestCheck):
         return None if any(e.id == action.eni for e in want.enis) else _not_ours(action.eni)
+    if isinstance(action, DeleteRoute):
+        return find(
+            Condition.PERMANENT,
+            action.table,
+            what=f"{action}: a route is never deleted on its own",
+            hint="vipmanager cleanup does, when asked",
+        )
     why = forbidden(action.destination)
     if why is None and (action.destination, action.eni) not in want.destinations:
         why = "no floating IP of this pod"

@@ -186,6 +186,8 @@ class Eni:
     attached: bool = False
     device_index: int = 0
     card_index: int = 0
+    zone: str | None = None
+    """Its Availability Zone; None where IMDS alone told of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,10 @@ _CREDENTIALS = struct.Struct("3i")
 _LONGEST = 1024
 
 
+class NoAgent(Permanent):
+    """No sidecar runs in this pod."""
+
+
 class Control:
     """The agent's end: serves until the process ends."""
 
@@ -84,7 +88,8 @@ def ask(question: str) -> Mapping[str, Any]:
     """Ask the agent of this pod for its `status`, or to `yield` or `claim`; give its status.
 
     Raises:
-        Permanent: no agent runs in this pod, or it refuses.
+        NoAgent: none runs in this pod.
+        Permanent: it refuses.
         Transient: it does not answer in time.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -95,7 +100,7 @@ def ask(question: str) -> Mapping[str, Any]:
             connection.shutdown(socket.SHUT_WR)
             answer = json.loads(b"".join(iter(lambda: connection.recv(65536), b"")))
         except ConnectionRefusedError as error:
-            raise Permanent(
+            raise NoAgent(
                 "no vipmanager sidecar runs in this pod",
                 "ask in its container: kubectl exec POD -c vipmanager -- vipmanager ...",
             ) from error

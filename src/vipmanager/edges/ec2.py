@@ -9,7 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vipmanager.core.actions import CloudAction, CreateRoute, DisableSourceDestCheck, ReplaceRoute
+from vipmanager.core.actions import (
+    CloudAction,
+    CreateRoute,
+    DeleteRoute,
+    DisableSourceDestCheck,
+    ReplaceRoute,
+    RouteWrite,
+)
 from vipmanager.core.failures import Conflict, Failure, Permanent, Throttled, Transient
 from vipmanager.core.values import (
     Address,
@@ -142,19 +149,27 @@ class Ec2:
 
     def write(self, action: CloudAction) -> None:
         """Make one call that changes something; `Conflict` where the route changed meanwhile."""
+        self._write(action)
+
+    def permits(self, action: CloudAction) -> None:
+        """Ask EC2 whether it would make a call, without making it (its DryRun)."""
+        try:
+            self._write(action, DryRun=True)
+        except _WouldSucceed:
+            return
+
+    def _write(self, action: CloudAction, **more: object) -> None:
         match action:
             case CreateRoute():
-                self._call("routes", "create_route", str(action), **_route_fields(action))
+                whose, operation, fields = "routes", "create_route", _route_fields(action)
             case ReplaceRoute():
-                self._call("routes", "replace_route", str(action), **_route_fields(action))
-            case DisableSourceDestCheck():
-                self._call(
-                    "enis",
-                    "modify_network_interface_attribute",
-                    str(action),
-                    NetworkInterfaceId=action.eni,
-                    SourceDestCheck={"Value": False},
-                )
+                whose, operation, fields = "routes", "replace_route", _route_fields(action)
+            case DeleteRoute():
+                whose, operation, fields = "routes", "delete_route", _route_fields(action)
+            case DisableSourceDestCheck(eni=eni):
+                whose, operation = "enis", "modify_network_interface_attribute"
+                fields = {"NetworkInterfaceId": eni, "SourceDestCheck": {"Value": False}}
+        self._call(whose, operation, str(action), **fields, **more)
 
     def _enis(self, filters: Mapping[str, Iterable[str]]) -> tuple[Eni, ...]:
         operation, key = "describe_network_interfaces", "NetworkInterfaces"
@@ -268,15 +283,17 @@ class Ec2:
         return session.create_client("ec2", region_name=self._region, config=config)
 
 
-def _route_fields(action: CreateRoute | ReplaceRoute) -> dict[str, str]:
+def _route_fields(action: RouteWrite | DeleteRoute) -> dict[str, object]:
     # The other family's field must be absent, not empty.
     v4 = isinstance(action.destination, IPv4Network)
     field = "DestinationCidrBlock" if v4 else "DestinationIpv6CidrBlock"
-    return {
+    fields: dict[str, object] = {
         "RouteTableId": action.table,
         field: str(action.destination),
-        "NetworkInterfaceId": action.eni,
     }
+    return (
+        fields if isinstance(action, DeleteRoute) else {**fields, "NetworkInterfaceId": action.eni}
+    )
 
 
 # --- answers -----------------------------------------------------------------------------------
@@ -348,6 +365,7 @@ def _eni(eni: Mapping[str, Any]) -> Eni:
         attached=attachment.get("Status") == "attached",
         device_index=attachment.get("DeviceIndex", 0),
         card_index=attachment.get("NetworkCardIndex", 0),
+        zone=eni.get("AvailabilityZone"),
     )
 
 
@@ -375,6 +393,10 @@ def _subnet(subnet: Mapping[str, Any]) -> Subnet:
 # --- failures ----------------------------------------------------------------------------------
 
 
+class _WouldSucceed(Failure):
+    """EC2's answer to a dry run of a call that it would make (error code DryRunOperation)."""
+
+
 def _action(operation: str) -> str:
     """Give the IAM action of a botocore method."""
     return "ec2:" + "".join(word.title() for word in operation.split("_"))
@@ -387,9 +409,11 @@ def _translate(operation: str, subject: str, response: Mapping[str, Any]) -> Fai
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     action = _action(operation)
     what = f"{action} for {subject}: {code}: {said.strip()}"
+    if code == "DryRunOperation":
+        return _WouldSucceed(what)
     if code in _THROTTLED:
         return Throttled(what, "EC2's bucket is empty; it is tried again")
-    if code == "RouteAlreadyExists" or _NO_ROUTE in said:
+    if code in {"RouteAlreadyExists", "InvalidRoute.NotFound"} or _NO_ROUTE in said:
         return Conflict(what, "the route table is read again")
     if code in _TRANSIENT | _EXPIRED or status >= 500:  # noqa: PLR2004 - HTTP's server errors
         return Transient(what, "it is tried again")

@@ -11,7 +11,8 @@ from vipmanager.core.actions import (
     AddRoute,
     AddRule,
     CloudAction,
-    CreateRoute,
+    DeleteRoute,
+    DisableSourceDestCheck,
     KernelAction,
     ReplaceRoute,
 )
@@ -139,6 +140,12 @@ class MemoryCloud:
             self.state = evolve(world, action).cloud
             self.writes.append(action)
 
+    def permits(self, action: CloudAction) -> None:
+        """Fail as `write` would for want of permission, and change nothing."""
+        failure = self.unreachable or self.refuse(action)
+        if failure is not None:
+            raise failure
+
     def _read(self) -> CloudState:
         self.reads += 1
         if self.unreachable is not None:
@@ -146,14 +153,14 @@ class MemoryCloud:
         return self.state
 
     def _conflict(self, action: CloudAction) -> Failure | None:
-        if not isinstance(action, CreateRoute | ReplaceRoute):
+        if isinstance(action, DisableSourceDestCheck):
             known = any(e.id == action.eni for e in self.state.enis)
             return None if known else Permanent(f"{action}: no such network interface")
         table = next((t for t in self.state.tables if t.id == action.table), None)
         if table is None:
             return Permanent(f"{action}: InvalidRouteTableID.NotFound")
         route = table.route_to(action.destination)
-        if isinstance(action, ReplaceRoute):
+        if isinstance(action, ReplaceRoute | DeleteRoute):
             return Conflict(f"{action}: no such route") if route is None else None
         # CreateRoute of a route that is there already, to the same target, succeeds.
         if route is not None and route.target.id != action.eni:

@@ -194,7 +194,7 @@ class Passes:
         )
         if self._yielded:
             asked = find(Condition.YIELDED, "pod")
-            guarded = replace(guarded, steer=(), findings=(*guarded.findings, asked))
+            guarded = Plan(findings=(*guarded.findings, asked))
         return Decided(want=want, judgement=judgement, plan=guarded)
 
     def _holding(

@@ -1,0 +1,173 @@
+"""Looks at both worlds as the agent does, and writes nothing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from vipmanager.core.actions import CloudAction
+from vipmanager.core.census import Entry, census, kin
+from vipmanager.core.failures import Failure, Permanent
+from vipmanager.core.report import Report
+from vipmanager.core.settings import Rate, Settings
+from vipmanager.core.values import (
+    Address,
+    Eni,
+    EniId,
+    KernelState,
+    MetadataEni,
+    NodeMetadata,
+    PodAddress,
+    PodInterface,
+    RouteTable,
+    VpcId,
+)
+from vipmanager.edges.ec2 import Ec2
+from vipmanager.edges.imds import Imds
+from vipmanager.edges.kernel import IpRoute
+from vipmanager.edges.memory import MemoryKernel, MemoryMetadata
+from vipmanager.edges.rehearsal import RehearsalCloud, RehearsalKernel
+from vipmanager.engine.inbox import Inbox, SystemClock
+from vipmanager.engine.observe import Observer
+from vipmanager.engine.passes import Passes
+from vipmanager.engine.wave import Pace, Wave
+from vipmanager.ports import Cloud, Kernel, Metadata
+
+PASSES = 4
+"""Passes of a rehearsal: write, read back, mark, and one to spare."""
+
+_UNBOUNDED = Rate(burst=1_000_000, refill=1_000_000.0)
+"""No EC2 bucket is emptied by a rehearsal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worlds:
+    """What the agent of one pod looks at."""
+
+    kernel: Kernel
+    metadata: Metadata
+    cloud: Cloud
+
+
+def here(settings: Settings, environ: Mapping[str, str]) -> Worlds:
+    """Give the worlds of the pod that this process runs in."""
+    return Worlds(
+        kernel=IpRoute(),
+        metadata=Imds(allow_v1=settings.imds_v1, environ=environ),
+        cloud=Ec2(route_role=settings.route_role),
+    )
+
+
+def region(settings: Settings) -> str:
+    """Give the region of commands that run outside of a pod.
+
+    Raises:
+        Permanent: the environment names none.
+    """
+    if settings.region is None:
+        raise Permanent("no region is known here", "set AWS_REGION")
+    return settings.region
+
+
+def elsewhere(settings: Settings, vpc: VpcId, addresses: Mapping[Address, EniId]) -> Worlds:
+    """Give the worlds of a pod that would have these floating IPs over these ENIs.
+
+    Raises:
+        Permanent: an ENI is unknown, not attached or of another VPC.
+    """
+    cloud = Ec2(route_role=settings.route_role)
+    cloud.connect(region(settings))
+    enis = {e.id: e for e in cloud.enis_by_id(set(addresses.values()))}
+    for eni in addresses.values():
+        _must_serve(eni, enis.get(eni), vpc)
+    instances = {e.instance for e in enis.values() if e.instance is not None}
+    if len(instances) != 1:
+        raise Permanent(
+            f"{', '.join(sorted(enis))} are attached to {len(instances)} instances",
+            "a pod runs on one; name ENIs of one instance",
+        )
+    return Worlds(
+        kernel=MemoryKernel(_pod(addresses, enis)),
+        metadata=MemoryMetadata(
+            NodeMetadata(
+                instance=instances.pop(),
+                region=region(settings),
+                enis=tuple(_told(e) for e in enis.values()),
+            )
+        ),
+        cloud=cloud,
+    )
+
+
+def _must_serve(wanted: EniId, eni: Eni | None, vpc: VpcId) -> None:
+    if eni is None:
+        raise Permanent(
+            f"{wanted}: EC2 knows no such network interface", "check --eni and AWS_REGION"
+        )
+    if eni.vpc != vpc:
+        raise Permanent(f"{wanted} is in {eni.vpc}, not in {vpc}", "check --vpc and --eni")
+    if not eni.attached:
+        raise Permanent(f"{wanted} is attached to no instance", "name an ENI of a running node")
+
+
+def _pod(addresses: Mapping[Address, EniId], enis: Mapping[EniId, Eni]) -> KernelState:
+    lengths = {IPv4Address: 32, IPv6Address: 128}
+    return KernelState(
+        interfaces=tuple(
+            PodInterface(
+                name=f"net{number}",
+                index=number + 1,
+                mac=enis[name].mac,
+                addresses=tuple(
+                    PodAddress(address=a, prefix_length=lengths[type(a)])
+                    for a, eni in addresses.items()
+                    if eni == name
+                ),
+            )
+            for number, name in enumerate(dict.fromkeys(addresses.values()), start=1)
+        )
+    )
+
+
+def _told(eni: Eni) -> MetadataEni:
+    return MetadataEni(
+        mac=eni.mac,
+        id=eni.id,
+        vpc=eni.vpc,
+        subnet=eni.subnet,
+        device_index=eni.device_index,
+        card_index=eni.card_index,
+    )
+
+
+def rehearse(settings: Settings, worlds: Worlds) -> tuple[Report, ...]:
+    """Run passes as the agent would, until one changes nothing; write nothing for real."""
+    clock, inbox = SystemClock(), Inbox()
+    kernel, cloud = RehearsalKernel(worlds.kernel), RehearsalCloud(worlds.cloud)
+    passes = Passes(
+        settings,
+        observer=Observer(kernel, worlds.metadata, cloud, settings),
+        kernel=kernel,
+        wave=Wave(cloud, pace=Pace(_UNBOUNDED, clock), clock=clock, inbox=inbox),
+        clock=clock,
+    )
+    reports = [passes.run(("start",))]
+    while reports[-1].done and len(reports) < PASSES:
+        reports.append(passes.run(("read back",)))
+    return tuple(reports)
+
+
+def count(cloud: Cloud, vpcs: Iterable[VpcId], ours: Iterable[EniId]) -> tuple[Entry, ...]:
+    """List every route of this tool's kind in some VPCs."""
+    wanted = tuple(vpcs)
+    tables: tuple[RouteTable, ...] = cloud.route_tables(wanted)
+    routes = kin(tables, cloud.subnets(wanted))
+    targets = {EniId(route.target.id) for _, route in routes}
+    return census(routes, cloud.enis_by_id(targets) if targets else (), ours)
+
+
+def write(settings: Settings, cloud: Cloud, actions: Sequence[CloudAction]) -> tuple[Failure, ...]:
+    """Make cloud writes as the agent does, paced and retried; give what failed."""
+    clock, inbox = SystemClock(), Inbox()
+    wave = Wave(cloud, pace=Pace(settings.rate, clock), clock=clock, inbox=inbox)
+    done = wave.run(actions)
+    return tuple(d.failure for d in done if d.failure is not None)

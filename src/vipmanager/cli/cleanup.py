@@ -1,0 +1,181 @@
+"""`vipmanager cleanup`: remove what this tool wrote, when it is no longer wanted."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from vipmanager.app import survey
+from vipmanager.cli.keys import add_keys, settings
+from vipmanager.cli.scope import Scope, add_scope, scope
+from vipmanager.cli.terminal import BAD, GOOD, findings, print_json, show, table
+from vipmanager.core.actions import DeleteRoute, KernelAction
+from vipmanager.core.census import of
+from vipmanager.core.cleanup import cleanup
+from vipmanager.core.desired import Desired
+from vipmanager.core.failures import Permanent
+from vipmanager.core.findings import Finding
+from vipmanager.core.plan import plan
+from vipmanager.core.settings import Settings
+from vipmanager.core.values import Address, EniId, VpcId
+from vipmanager.edges.control import NoAgent, ask
+
+_DESCRIPTION = """\
+Delete the routes of the floating IPs from the VPC's route tables, and in a pod its own rules and
+routes. It shows the plan and asks first. A route that another live ENI has is left alone.
+
+Exit code: 0 nothing of ours is left, 1 something is.
+"""
+
+_EPILOG = """\
+examples:
+  kubectl exec POD -c vipmanager -- vipmanager cleanup --yes
+  vipmanager cleanup --vpc vpc-1 --floating-ip 192.168.0.1 --orphans
+"""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "cleanup",
+        help="remove the routes of the floating IPs",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--orphans", action="store_true", help="also routes to ENIs that are detached or gone"
+    )
+    parser.add_argument("--output", choices=("text", "json"), default="text")
+    add_scope(parser)
+    add_keys(parser)
+    parser.set_defaults(run=run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """Whose routes: the pod's own, or those of what was named."""
+
+    worlds: survey.Worlds
+    vpcs: tuple[VpcId, ...]
+    enis: tuple[EniId, ...]
+    addresses: tuple[Address, ...]
+    pod: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    deletions: tuple[DeleteRoute, ...]
+    kernel: tuple[KernelAction, ...]
+    findings: tuple[Finding, ...]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the plan, ask, delete, and look again."""
+    wanted, environ = settings(arguments)
+    target = _target(wanted, environ, scope(arguments))
+    todo = _plan(wanted, target, orphans=arguments.orphans)
+    text = arguments.output == "text"
+    if text:
+        _show(todo)
+    if (todo.deletions or todo.kernel) and not arguments.yes:
+        _ask(todo)
+    failures = _apply(wanted, target, todo)
+    left = _plan(wanted, target, orphans=arguments.orphans)
+    if text:
+        _conclude(failures, left)
+    else:
+        print_json(_document(todo, failures, left))
+    return 1 if failures or left.deletions or left.kernel else 0
+
+
+def _target(wanted: Settings, environ: Mapping[str, str], about: Scope) -> _Target:
+    worlds = survey.here(wanted, environ)
+    if about.vpc is not None:
+        if not about.addresses:
+            raise Permanent("--vpc without --floating-ip", "name the floating IPs to clean up")
+        worlds.cloud.connect(survey.region(wanted))
+        return _Target(
+            worlds=worlds, vpcs=(about.vpc,), enis=about.enis, addresses=about.addresses, pod=False
+        )
+    report = survey.rehearse(wanted, worlds)[0]
+    if not report.observed:
+        raise Permanent(str(report.findings[0]))
+    return _Target(
+        worlds=worlds,
+        vpcs=tuple(dict.fromkeys(ip.vpc for ip in report.floating)),
+        enis=tuple(ip.eni for ip in report.floating),
+        addresses=tuple(ip.address for ip in report.floating),
+        pod=True,
+    )
+
+
+def _plan(wanted: Settings, target: _Target, *, orphans: bool) -> _Plan:
+    entries = survey.count(target.worlds.cloud, target.vpcs, target.enis) if target.vpcs else ()
+    deletions, left = cleanup(of(entries, target.addresses), orphans=orphans)
+    kernel: tuple[KernelAction, ...] = ()
+    if target.pod:
+        kernel = plan(wanted, Desired(), target.worlds.kernel.read(), (), frozenset()).tidy
+    return _Plan(deletions=deletions, kernel=kernel, findings=left)
+
+
+def _ask(todo: _Plan) -> None:
+    count = f"{len(todo.deletions)} routes in the VPC and {len(todo.kernel)} entries in the pod"
+    if not sys.stdin.isatty():
+        raise Permanent(f"nothing was deleted: nobody can be asked about {count}", "add --yes")
+    if input(f"Delete {count}? [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise Permanent("nothing was deleted, as asked")
+
+
+def _apply(wanted: Settings, target: _Target, todo: _Plan) -> list[str]:
+    """Delete, the VPC's routes first; give what failed."""
+    if target.pod:
+        with contextlib.suppress(NoAgent):
+            ask("yield")  # or the sidecar would repair what is deleted
+    cloud = survey.write(wanted, target.worlds.cloud, _still(target, todo))
+    kernel = target.worlds.kernel.write(todo.kernel)
+    return [*map(str, cloud), *(str(failure) for _, failure in kernel)]
+
+
+def _still(target: _Target, todo: _Plan) -> list[DeleteRoute]:
+    """Look once more: what was shown may have been taken over while a person read it."""
+    if not todo.deletions:
+        return []
+    now = {
+        (table.id, route.destination): route.target
+        for table in target.worlds.cloud.route_tables(target.vpcs)
+        for route in table.routes
+    }
+    return [d for d in todo.deletions if now.get((d.table, d.destination)) == d.before]
+
+
+def _show(todo: _Plan) -> None:
+    rows = [(str(a), a.reason) for a in (*todo.deletions, *todo.kernel)]
+    show(*([table("To delete", ("change", "why"), rows)] if rows else []), *findings(todo.findings))
+
+
+def _conclude(failures: Sequence[str], left: _Plan) -> None:
+    rest = len(left.deletions) + len(left.kernel)
+    verdict = (
+        Text(f"Left of ours: {rest} entries.", style=BAD)
+        if rest
+        else Text("Nothing of ours is left.", style=GOOD)
+    )
+    show(*(Text(f, style=BAD) for f in failures), verdict)
+
+
+def _document(todo: _Plan, failures: Sequence[str], left: _Plan) -> dict[str, object]:
+    return {
+        "deleted": [
+            str(a)
+            for a in (*todo.deletions, *todo.kernel)
+            if a not in (*left.deletions, *left.kernel)
+        ],
+        "left": [str(a) for a in (*left.deletions, *left.kernel)],
+        "failures": list(failures),
+        "findings": [f.document() for f in todo.findings],
+    }

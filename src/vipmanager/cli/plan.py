@@ -1,0 +1,122 @@
+"""`vipmanager plan`: what `run` would change, and why."""
+
+import argparse
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from vipmanager.app import survey
+from vipmanager.cli.keys import add_keys, settings
+from vipmanager.cli.scope import add_scope, scope
+from vipmanager.cli.terminal import BAD, GOOD, findings, print_json, show, table
+from vipmanager.core.actions import Action, CloudAction
+from vipmanager.core.findings import Kind
+from vipmanager.core.report import Report
+
+NOTHING, ERROR, CHANGES = 0, 1, 2
+
+_DESCRIPTION = """\
+Show every change that `vipmanager run` would make now, in the pod and in the VPC, and the routes
+after it. Nothing is written. The code that decides is the agent's own.
+
+Exit code: 0 nothing to change, 2 changes, 1 something is wrong (and then nothing may be right).
+"""
+
+_EPILOG = """\
+examples:
+  kubectl exec POD -c vipmanager -- vipmanager plan
+  AWS_REGION=eu-central-1 vipmanager plan --vpc vpc-1 --floating-ip 192.168.0.1 --eni eni-1
+"""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "plan",
+        help="show what run would change",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--output", choices=("text", "json"), default="text")
+    add_scope(parser)
+    add_keys(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the plan."""
+    wanted, environ = settings(arguments)
+    about = scope(arguments)
+    if about.vpc is None:
+        worlds = survey.here(wanted, environ)
+    else:
+        worlds = survey.elsewhere(wanted, about.vpc, about.pairs())
+    reports = survey.rehearse(wanted, worlds)
+    # In a pod that was only named, nothing can be said about its kernel.
+    actions = _actions(reports, kernel=about.vpc is None)
+    if arguments.output == "json":
+        print_json(_document(reports[-1], actions))
+    else:
+        _show(reports[-1], actions)
+    if reports[-1].of_kind(Kind.FAILED, Kind.REFUSED) or not reports[-1].observed:
+        return ERROR
+    return CHANGES if actions else NOTHING
+
+
+def _actions(reports: Sequence[Report], *, kernel: bool) -> tuple[Action, ...]:
+    order = {j.steer.table: n for report in reports for n, j in enumerate(report.judged)}
+
+    def place(action: Action) -> int:
+        # A wave ends in any order; a plan is read in the order in which it begins.
+        return order.get(getattr(action, "table", None), -1)  # type: ignore[arg-type]
+
+    found: list[Action] = []
+    for report in reports:
+        done = [d.action for d in report.done]
+        before = [a for a in done if not isinstance(a, CloudAction)]
+        cloud = sorted((a for a in done if isinstance(a, CloudAction)), key=place)
+        found += [*(before if kernel else ()), *cloud]
+    return tuple(found)
+
+
+def _document(last: Report, actions: Sequence[Action]) -> dict[str, object]:
+    return {
+        "floatingIPs": [ip.document() for ip in last.floating],
+        "changes": [
+            {
+                "where": "vpc" if isinstance(a, CloudAction) else "pod",
+                "action": type(a).__name__,
+                "text": str(a),
+                "reason": a.reason,
+            }
+            for a in actions
+        ],
+        "after": [j.document() for j in last.judged],
+        "findings": [f.document() for f in last.findings],
+    }
+
+
+def _show(last: Report, actions: Sequence[Action]) -> None:
+    pod = [a for a in actions if not isinstance(a, CloudAction)]
+    vpc = [a for a in actions if isinstance(a, CloudAction)]
+    parts: list[RenderableType] = []
+    for title, group in (("In the pod", pod), ("In the VPC", vpc)):
+        if group:
+            rows = [(str(a), a.reason) for a in group]
+            parts += [table(title, ("change", "why"), rows), ""]
+    if last.judged:
+        parts += [table("After it", ("route table", "destination", "target"), _after(last)), ""]
+    summary = f"Changes: {len(pod)} in the pod, {len(vpc)} in the VPC."
+    wrong = last.of_kind(Kind.FAILED, Kind.REFUSED)
+    if wrong:
+        summary += f" Problems: {len(wrong)}."
+    show(*parts, *findings(last.findings), Text(summary, BAD if wrong else GOOD))
+
+
+def _after(last: Report) -> list[tuple[str, str, str]]:
+    return [
+        (j.steer.table, str(j.steer.destination), str(j.route.target) if j.route else "none")
+        for j in last.judged
+    ]
