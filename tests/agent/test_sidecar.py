@@ -212,3 +212,14 @@ def test_a_link_that_flaps_gets_its_ipv6_address_back_without_a_new_claim(
     stage.answers()
     assert stage.world.writes() == writes
     assert not any("throw fd00:100::1" in t and "del" in t for t in agent.text)
+
+
+def test_a_scrape_shows_the_routes_and_the_writes_of_the_start(stage: Stage) -> None:
+    pod = stage.pod()
+    stage.sidecar(pod, HTTPPort="8080").wait_for(converged)
+    wait_until(lambda: "vipmanager_ready 1.0" in get(pod, "/metrics")[1])
+    text = get(pod, "/metrics")[1]
+    routes = len(stage.world.tables) * len(stage.destinations())
+    assert f'vipmanager_writes_total{{action="CreateRoute",result="ok"}} {routes}.0' in text
+    assert f'vipmanager_routes{{verdict="right"}} {routes}.0' in text
+    assert "vipmanager_failover_duration_seconds_count 1.0" in text

@@ -23,7 +23,7 @@ from vipmanager.engine.observe import Observer
 from vipmanager.engine.passes import NETLINK, Passes
 from vipmanager.engine.record import Record
 from vipmanager.engine.wave import Pace, Wave
-from vipmanager.ports import Reporter
+from vipmanager.ports import Clock, Reporter
 
 OK, FAILED, BUG = 0, 1, 70
 """Exit codes; 70 is sysexits' EX_SOFTWARE."""
@@ -105,14 +105,13 @@ def _live(settings: Settings, inbox: Inbox, log: Log, environ: Mapping[str, str]
     watch = NetlinkWatch(lambda: inbox.put(NETLINK))
     kernel = IpRoute(falls=watch.falls)
     observer = Observer(kernel, Imds(allow_v1=settings.imds_v1, environ=environ), cloud, settings)
-    wave = Wave(cloud, pace=Pace(settings.rate, clock), clock=clock, inbox=inbox)
+    pace = Pace(settings.rate, clock)
+    wave = Wave(cloud, pace=pace, clock=clock, inbox=inbox)
     passes = Passes(settings, observer=observer, kernel=kernel, wave=wave, clock=clock)
-    record = Record(inbox=inbox, clock=clock)
+    record = Record(inbox=inbox, clock=clock, buckets=pace.buckets)
     reporters: list[Reporter] = [LogReporter(log), record, _Awake()]
     if settings.http_port:
-        from vipmanager.edges.http import Probes  # noqa: PLC0415 - 20 ms, where it is asked for
-
-        Probes(port=settings.http_port, resync=settings.resync, status=lambda: record.status)
+        _serve(settings, record, clock)
     loop = Loop(settings, passes=passes, inbox=inbox, clock=clock, reporter=_Reporters(*reporters))
     watch.start()
     if settings.mode is Mode.SIDECAR:
@@ -124,6 +123,26 @@ def _live(settings: Settings, inbox: Inbox, log: Log, environ: Mapping[str, str]
         return OK
     log.line("error", "ended", _verdict(ending, report))
     return FAILED
+
+
+def _serve(settings: Settings, record: Record, clock: Clock) -> None:
+    from vipmanager.edges.http import Probes  # noqa: PLC0415 - 20 ms, where it is asked for
+
+    def metrics() -> bytes:
+        from vipmanager.edges.metrics import Scrape, render  # noqa: PLC0415 - as above
+
+        now = clock.now()
+        return render(
+            Scrape(status=record.status, tally=record.tally, buckets=record.buckets(), now=now)
+        )
+
+    Probes(
+        port=settings.http_port,
+        resync=settings.resync,
+        status=lambda: record.status,
+        document=record.document,
+        metrics=metrics,
+    )
 
 
 def _warm(cloud: Ec2) -> None:

@@ -87,6 +87,8 @@ class CreateRoute:
     destination: Network
     eni: EniId
     reason: str
+    repair: bool = False
+    """Whether it takes back what we hold."""
 
     def __str__(self) -> str:
         """Show what changes, and where."""
@@ -102,6 +104,8 @@ class ReplaceRoute:
     eni: EniId
     before: Target
     reason: str
+    repair: bool = False
+    """Whether it takes back what we hold."""
 
     def __str__(self) -> str:
         """Show what changes, and where."""

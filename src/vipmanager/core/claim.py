@@ -124,6 +124,8 @@ class Judged:
     verdict: Verdict
     reason: str
     route: CloudRoute | None
+    repair: bool = False
+    """Whether a write takes back what we hold, rather than claims it."""
 
     def document(self) -> dict[str, object]:
         """Give it as JSON values."""
@@ -338,12 +340,10 @@ class _Group:
             # Waiting as long again as it has taken so far makes the readings rarer.
             again = max(SOONEST, self.now - memory.written[steer].at)
             return self._say(steer, Verdict.WAIT, "written, not visible yet"), memory, again
-        verb = "repair" if self._ours(steer, memory) else "claim"
-        return (
-            self._say(steer, Verdict.WRITE, f"{verb}: {_WHY[now]}"),
-            _unsight(memory, steer),
-            None,
-        )
+        held = self._ours(steer, memory)
+        verb = "repair" if held else "claim"
+        judged = self._say(steer, Verdict.WRITE, f"{verb}: {_WHY[now]}", repair=held)
+        return judged, _unsight(memory, steer), None
 
     def _drift(
         self, steer: Steer, rival: EniId, memory: Memory
@@ -360,10 +360,13 @@ class _Group:
         if left > 0:
             return self._say(steer, Verdict.WAIT, f"drift to {rival}?"), memory, left
         # The sighting stays until the write is accepted: one that fails is tried again at once.
-        return self._say(steer, Verdict.WRITE, f"repair: drifted to {rival}"), memory, None
+        drifted = f"repair: drifted to {rival}"
+        return self._say(steer, Verdict.WRITE, drifted, repair=True), memory, None
 
-    def _say(self, steer: Steer, verdict: Verdict, reason: str) -> Judged:
-        return Judged(steer=steer, verdict=verdict, reason=reason, route=self.routes[steer])
+    def _say(self, steer: Steer, verdict: Verdict, reason: str, *, repair: bool = False) -> Judged:
+        return Judged(
+            steer=steer, verdict=verdict, reason=reason, route=self.routes[steer], repair=repair
+        )
 
     def _displaced(self, rival: EniId) -> Finding:
         destination = self.steers[0].destination

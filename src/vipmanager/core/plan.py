@@ -107,6 +107,7 @@ def _write(judged: Judged) -> RouteWrite:
             destination=steer.destination,
             eni=steer.eni,
             reason=judged.reason,
+            repair=judged.repair,
         )
     return ReplaceRoute(
         table=steer.table,
@@ -114,6 +115,7 @@ def _write(judged: Judged) -> RouteWrite:
         eni=steer.eni,
         before=route.target,
         reason=judged.reason,
+        repair=judged.repair,
     )
 
 

@@ -36,6 +36,8 @@ class Bucket:
     tokens: float
     at: float
     reduced: float = float("-inf")
+    refused: int = 0
+    """Calls that EC2 throttled."""
 
     @classmethod
     def full(cls, limit: Rate, now: float) -> "Bucket":
@@ -55,7 +57,7 @@ class Bucket:
 
     def throttled(self, now: float) -> "Bucket":
         """Learn that EC2 refused a call: the bucket is empty, and others draw on it."""
-        bucket = self._filled(now)
+        bucket = replace(self._filled(now), refused=self.refused + 1)
         if now - self.reduced < CALM:
             return bucket
         return replace(
@@ -68,6 +70,10 @@ class Bucket:
     def accepted(self) -> "Bucket":
         """Learn that EC2 took a call."""
         return replace(self, rate=min(self.limit.refill, self.rate + self.limit.refill / 20))
+
+    def left(self, now: float) -> float:
+        """Give the calls that may be made at once."""
+        return max(0.0, self._filled(now).tokens)
 
     def _filled(self, now: float) -> "Bucket":
         grown = self.tokens + max(0.0, now - self.at) * self.rate

@@ -417,11 +417,15 @@ def _translate(operation: str, subject: str, response: Mapping[str, Any]) -> Fai
         return Conflict(what, "the route table is read again")
     if code in _TRANSIENT | _EXPIRED or status >= 500:  # noqa: PLR2004 - HTTP's server errors
         return Transient(what, "it is tried again")
+    return Permanent(what, _remedy(code, action))
+
+
+def _remedy(code: str, action: str) -> str:
     if code in _DENIED:
-        return Permanent(what, f"allow {action} in the IAM policy of the pod's role")
+        return f"allow {action} in the IAM policy of the pod's role"
     if code in _CREDENTIALS:
-        return Permanent(what, "check the pod's credentials and the clock of the node")
-    return Permanent(what, _HINTS.get(code, "see the EC2 error codes page"))
+        return "check the pod's credentials and the clock of the node"
+    return _HINTS.get(code, "see the EC2 error codes page")
 
 
 _NO_CREDENTIALS = "give the pod a role: EKS Pod Identity, IRSA, or the node's role with hop limit 2"

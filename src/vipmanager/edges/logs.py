@@ -7,9 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TextIO
 
-from vipmanager.core.actions import DisableSourceDestCheck, ReplaceRoute, RouteWrite
+from vipmanager.core.actions import ReplaceRoute, RouteWrite
 from vipmanager.core.findings import Condition, Finding, Kind
 from vipmanager.core.report import Done, Report
+from vipmanager.core.tally import Progress, is_write
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _OF_KIND = {
@@ -66,34 +67,25 @@ class LogReporter:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._said: dict[Finding, None] = {}
-        self._was_clean = False
-        self._writes = 0
-        self._began = time.monotonic()
+        self._progress = Progress(began=time.monotonic())
 
     def report(self, report: Report) -> None:
         """Take one pass's report."""
         for done in report.done:
             self._done(done, report)
         self._findings(report)
-        if report.clean and not self._was_clean:
-            steers = len(report.judged)
-            seconds = time.monotonic() - self._began
+        self._progress, over = self._progress.after(report, time.monotonic())
+        if over is not None:
             self._log.line(
                 "info",
                 "converged",
                 f"right: {_count(len(report.floating), 'floating IP')}, "
-                f"{_count(steers, 'route')}, read back after "
-                f"{_count(self._writes, 'write')} in {seconds:.2f} s",
-                writes=self._writes,
-                routes=steers,
-                seconds=round(seconds, 3),
+                f"{_count(len(report.judged), 'route')}, read back after "
+                f"{_count(over.writes, 'write')} in {over.seconds:.2f} s",
+                writes=over.writes,
+                routes=len(report.judged),
+                seconds=round(over.seconds, 3),
             )
-        elif not report.clean and self._was_clean:
-            self._began, self._writes = time.monotonic() - report.seconds, 0
-        self._writes += sum(d.failure is None and _is_write(d) for d in report.done)
-        if report.clean:
-            self._writes = 0
-        self._was_clean = report.clean if report.observed else self._was_clean
         self._log.line(
             "debug",
             "pass",
@@ -110,7 +102,7 @@ class LogReporter:
         milliseconds = done.seconds * 1000
         self._log.line(
             "info",
-            "write" if _is_write(done) else "kernel",
+            "write" if is_write(done) else "kernel",
             f"{done.action} ({done.action.reason}; {milliseconds:.0f} ms)",
             **_fields(done),
             reasons=report.reasons,
@@ -142,10 +134,6 @@ class LogReporter:
 
 def _event(finding: Finding) -> str:
     return "displaced" if finding.condition is Condition.DISPLACED else "finding"
-
-
-def _is_write(done: Done) -> bool:
-    return isinstance(done.action, RouteWrite | DisableSourceDestCheck)
 
 
 def _fields(done: Done) -> dict[str, object]:

@@ -241,7 +241,7 @@ KEYS = (
         field="http_port",
         parse=_port,
         default="0",
-        meaning="port for /healthz, /readyz and /status; 0 is off",
+        meaning="port for /healthz, /readyz, /status and /metrics; 0 is off",
     ),
     Key(
         name="LogFormat",

@@ -2,11 +2,14 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Mapping
 
 from vipmanager.core.failures import Transient
 from vipmanager.core.order import Order
 from vipmanager.core.report import Report
+from vipmanager.core.retry import Bucket
 from vipmanager.core.status import Status
+from vipmanager.core.tally import Progress, Tally
 from vipmanager.ports import Clock, Inbox
 
 PATIENCE = 15.0
@@ -16,17 +19,28 @@ PATIENCE = 15.0
 class Record:
     """A `Reporter` that remembers; safe to ask from any thread."""
 
-    def __init__(self, *, inbox: Inbox, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        clock: Clock,
+        buckets: Callable[[], Mapping[str, Bucket]] = dict,
+    ) -> None:
+        """Begin; `buckets` tells what is left of EC2's budget, by action."""
         self._inbox = inbox
         self._clock = clock
+        self.buckets = buckets
         self._changed = threading.Condition()
         self._status = Status(at=clock.now())
+        self._tally = Tally(progress=Progress(began=clock.now()))
         self._passes: Counter[str] = Counter()
 
     def report(self, report: Report) -> None:
         """Take one pass's report."""
         with self._changed:
-            self._status = self._status.after(report, self._clock.now())
+            now = self._clock.now()
+            self._status = self._status.after(report, now)
+            self._tally = self._tally.after(report, now)
             self._passes.update(report.reasons)
             self._changed.notify_all()
 
@@ -35,9 +49,19 @@ class Record:
         """The state after the last pass."""
         return self._status
 
+    @property
+    def tally(self) -> Tally:
+        """The counts after the last pass."""
+        return self._tally
+
     def document(self) -> dict[str, object]:
         """Give the state as JSON values."""
-        return self._status.document(self._clock.now())
+        now = self._clock.now()
+        budget = {
+            action: {"left": round(bucket.left(now), 1), "throttled": bucket.refused}
+            for action, bucket in sorted(self.buckets().items())
+        }
+        return self._status.document(now) | {"budget": budget}
 
     def obey(self, order: Order) -> Status:
         """Hand an order to the loop; return once a pass has obeyed it.

@@ -52,6 +52,11 @@ class Pace:
         with self._lock:
             self._buckets[kind] = self._bucket(kind).accepted()
 
+    def buckets(self) -> dict[str, Bucket]:
+        """Give the bucket of each kind of call that was made."""
+        with self._lock:
+            return dict(self._buckets)
+
     def _bucket(self, kind: str) -> Bucket:
         return self._buckets.get(kind) or Bucket.full(self._limit, self._clock.now())
 
