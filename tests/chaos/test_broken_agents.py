@@ -7,7 +7,7 @@ from chaos.run import play_seeds
 SEEDS = {
     "retry": (643, 907, 2362, 4301),
     "read-back": (74, 77, 487, 706, 790, 867),
-    "guard": (45, 154, 367, 699, 811),
+    "guard": (45, 154, 367, 12346),
 }
 """Schedules in which the part is needed for certain: the fault waits for the first calls, or is
 there from the beginning, and nothing else (a new process, a resync) stands in for the part."""
