@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from vipmanager.core.failures import Failure
 from vipmanager.core.findings import Kind
@@ -25,11 +26,18 @@ from vipmanager.engine.record import Record
 from vipmanager.engine.wave import Pace, Wave
 from vipmanager.ports import Clock, Reporter
 
+if TYPE_CHECKING:
+    from vipmanager.edges.events import PodEvents
+
 OK, FAILED, BUG = 0, 1, 70
 """Exit codes; 70 is sysexits' EX_SOFTWARE."""
 
 GRACE = 0.5
 """Seconds for the loop to end after a signal; calls under way are left to their own end."""
+
+
+LAST_EVENTS = 1.0
+"""Seconds that an initContainer gives its last Kubernetes Events to arrive."""
 
 
 class _Reporters:
@@ -112,6 +120,9 @@ def _live(settings: Settings, inbox: Inbox, log: Log, environ: Mapping[str, str]
     reporters: list[Reporter] = [LogReporter(log), record, _Awake()]
     if settings.http_port:
         _serve(settings, record, clock)
+    events = _events(environ, log) if settings.kubernetes_events else None
+    if events is not None:
+        reporters.append(events)
     loop = Loop(settings, passes=passes, inbox=inbox, clock=clock, reporter=_Reporters(*reporters))
     watch.start()
     if settings.mode is Mode.SIDECAR:
@@ -119,6 +130,8 @@ def _live(settings: Settings, inbox: Inbox, log: Log, environ: Mapping[str, str]
         loop.sidecar()
         return OK
     ending, report = loop.init()
+    if events is not None:
+        events.drain(LAST_EVENTS)
     if ending is Ending.CONVERGED:
         return OK
     log.line("error", "ended", _verdict(ending, report))
@@ -143,6 +156,13 @@ def _serve(settings: Settings, record: Record, clock: Clock) -> None:
         document=record.document,
         metrics=metrics,
     )
+
+
+def _events(environ: Mapping[str, str], log: Log) -> "PodEvents":
+    from vipmanager.edges.events import PodEvents  # noqa: PLC0415 - where it is asked for
+    from vipmanager.edges.kube import Kube  # noqa: PLC0415 - as above
+
+    return PodEvents(Kube(environ), environ, say=log.line)
 
 
 def _warm(cloud: Ec2) -> None:

@@ -69,6 +69,7 @@ class Settings:
     rate: Rate = Rate()
     manage_source_dest_check: bool = False
     http_port: int = 0
+    kubernetes_events: bool = False
     log_json: bool = False
     log_level: str = "info"
     protected: tuple[Address, ...] = ()

@@ -244,6 +244,13 @@ KEYS = (
         meaning="port for /healthz, /readyz, /status and /metrics; 0 is off",
     ),
     Key(
+        name="KubernetesEvents",
+        field="kubernetes_events",
+        parse=_flag,
+        default="False",
+        meaning="post Kubernetes Events on the pod: moved, refused, lost; needs a Role",
+    ),
+    Key(
         name="LogFormat",
         field="log_json",
         parse=lambda text: _one_of("text", "json")(text) == "json",

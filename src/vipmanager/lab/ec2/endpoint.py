@@ -9,6 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
@@ -18,10 +19,10 @@ from vipmanager.lab.ec2 import answers
 from vipmanager.lab.ec2.account import Account
 from vipmanager.lab.ec2.describe import DESCRIBES
 from vipmanager.lab.ec2.errors import ApiError, dry_run
-from vipmanager.lab.ec2.faults import Break, Fail, Faults, Forget, Hang, Unreachable, refusal
+from vipmanager.lab.ec2.faults import Break, Fail, Faults, Forget, Hang, refusal
 from vipmanager.lab.ec2.query import access_key, flag, parse
 from vipmanager.lab.ec2.routes import ROUTE_ACTIONS
-from vipmanager.lab.ec2.server import Delivery, HttpAnswer, HttpRequest, Server
+from vipmanager.lab.server import Delivery, HttpAnswer, HttpRequest, Server
 
 _STS_VERSION: Final = "2011-06-15"
 
@@ -62,7 +63,10 @@ class _Asked:
     http: HttpRequest
 
 
-_NOTHING: Final = (HttpAnswer(delivery=Delivery.CLOSED), "unreachable")
+_NOTHING: Final[tuple[HttpAnswer, str | None]] = (
+    HttpAnswer(delivery=Delivery.CLOSED),
+    "unreachable",
+)
 
 
 class Endpoint:
@@ -90,7 +94,7 @@ class Endpoint:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._calls: list[Call] = []
-        self._server = Server(self._respond, tls=tls, idle_seconds=idle_seconds)
+        self._server = Server(self._respond, name="lab-ec2", tls=tls, idle_seconds=idle_seconds)
 
     def listen(self, listener: socket.socket) -> None:
         """Serve a bound socket, such as one opened in another network namespace."""
@@ -140,7 +144,9 @@ class Endpoint:
             sts=parameters.get("Version") == _STS_VERSION,
             http=http,
         )
-        answer, error = self._through_the_network(asked)
+        answer, error = self.faults.carry(
+            http.source, lambda: self._strike(asked), nothing=_NOTHING, closing=self._closing
+        )
         with self._lock:
             self._calls.append(
                 Call(
@@ -153,27 +159,6 @@ class Endpoint:
                 )
             )
         return answer
-
-    def _through_the_network(self, asked: _Asked) -> tuple[HttpAnswer, str | None]:
-        delay = self.faults.delay()
-        self._sleep(delay / 2)
-        if self._cut_off():
-            return _NOTHING
-        answer, error = self._strike(asked)
-        self._sleep(delay / 2)
-        # A partition can begin between the write and its answer.
-        return _NOTHING if self._cut_off() else (answer, error)
-
-    def _cut_off(self) -> bool:
-        """Whether a message is lost in a partition; a silent one keeps its sender waiting."""
-        how = self.faults.unreachable
-        if how is Unreachable.SILENT:
-            self.faults.stay_silent(self._closing.is_set)
-        return how is not None
-
-    def _sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            self._closing.wait(seconds)
 
     def _strike(self, asked: _Asked) -> tuple[HttpAnswer, str | None]:
         request_id = str(uuid.uuid4())
@@ -203,7 +188,11 @@ class Endpoint:
         answer = HttpAnswer(
             status=status,
             body=body.encode(),
-            headers={"Content-Type": "text/xml;charset=UTF-8", "x-amzn-RequestId": request_id},
+            headers={
+                "Content-Type": "text/xml;charset=UTF-8",
+                "Date": formatdate(usegmt=True),
+                "x-amzn-RequestId": request_id,
+            },
             delivery=delivery,
         )
         return answer, error

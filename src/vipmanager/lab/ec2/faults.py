@@ -1,16 +1,16 @@
 """What goes wrong between the agent and EC2: latency, throttling, refusals, broken answers."""
 
-import enum
-import random
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 from vipmanager.lab.ec2.errors import ApiError, throttled
 from vipmanager.lab.ec2.query import Parameters
+from vipmanager.lab.faults import Break, Hang, NetworkFaults, TokenBucket, Unreachable
+
+__all__ = ["Break", "Fail", "Faults", "Forget", "Hang", "TokenBucket", "Unreachable"]
 
 UNFILTERED: Final = "DescribeNetworkInterfaces unfiltered"
 """The bucket of a DescribeNetworkInterfaces call without filters, ids or pages."""
@@ -41,23 +41,6 @@ EC2_BUCKETS: Final[Mapping[str, tuple[float, float]]] = {
 }
 
 
-class TokenBucket:
-    """EC2's throttle: `burst` calls at once, then `refill` a second."""
-
-    def __init__(self, burst: float, refill: float, now: float) -> None:
-        self._burst, self._refill = burst, refill
-        self._tokens, self._at = burst, now
-
-    def take(self, now: float) -> bool:
-        """Spend a token at the monotonic time `now`; False means throttled."""
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._refill)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fail:
     """Refuse the call; nothing is applied."""
@@ -65,27 +48,6 @@ class Fail:
     code: str
     status: int
     message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hang:
-    """Hold the call, unapplied, until `release_hangs()` or for `seconds`; then go on as usual.
-
-    A client that gave up meanwhile has a write in flight that still lands.
-    """
-
-    seconds: float | None = None
-
-
-class Break(enum.Enum):
-    """An answer that does not arrive whole."""
-
-    RESET = "reset"
-    """The connection is reset before anything is applied."""
-    LOST = "lost"
-    """The call is applied, then the connection is reset without an answer."""
-    TRUNCATED = "truncated"
-    """The call is applied, then the connection closes halfway through the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +61,6 @@ class Forget:
 Fault = Fail | Hang | Break | Forget
 
 
-class Unreachable(enum.Enum):
-    """How an endpoint that cannot be reached behaves."""
-
-    CLOSES = "closes"
-    """It accepts connections and closes them."""
-    SILENT = "silent"
-    """It accepts connections and never answers; nothing is applied."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staleness:
     """Describes answer as it was `seconds`, or `writes` changes, ago."""
@@ -116,69 +69,14 @@ class Staleness:
     writes: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
-class _Planned:
-    action: str | None
-    fault: Fault
-    after: int
-    times: int
-
-
-class Faults:
-    """Everything that can be set to go wrong, at any moment and from any thread.
-
-    Args:
-        seed: makes the jitter repeatable.
-    """
-
-    def __init__(self, *, seed: int = 0) -> None:
-        self._changed = threading.Condition()
-        self._random = random.Random(seed)  # noqa: S311 repeatable on purpose
-        self._hanging = 0
-        self._reset()
+class Faults(NetworkFaults[Fault]):
+    """What the network does, and what EC2 does: throttling, refusals, stale reads."""
 
     def _reset(self) -> None:
-        self._latency = (0.0, 0.0)
+        super()._reset()
         self._buckets: dict[str, TokenBucket] = {}
-        self._planned: list[_Planned] = []
         self._denied: set[tuple[str, str | None]] = set()
-        self._unreachable: Unreachable | None = None
         self._staleness: Staleness | None = None
-        self._releases = getattr(self, "_releases", 0) + 1
-
-    def clear(self) -> None:
-        """Back to an endpoint without faults; calls that hang go on."""
-        with self._changed:
-            self._reset()
-            self._changed.notify_all()
-
-    # Slowness
-
-    @property
-    def latency(self) -> float:
-        """Seconds added to every call, half before it is applied and half after."""
-        return self._latency[0]
-
-    @latency.setter
-    def latency(self, seconds: float) -> None:
-        with self._changed:
-            self._latency = (seconds, self._latency[1])
-
-    @property
-    def jitter(self) -> float:
-        """Up to this many seconds more, evenly distributed."""
-        return self._latency[1]
-
-    @jitter.setter
-    def jitter(self, seconds: float) -> None:
-        with self._changed:
-            self._latency = (self._latency[0], seconds)
-
-    def delay(self) -> float:
-        """The latency of the next call."""
-        with self._changed:
-            base, jitter = self._latency
-            return base + (self._random.uniform(0, jitter) if jitter else 0.0)
 
     # Throttling
 
@@ -208,11 +106,6 @@ class Faults:
 
     # One-shot faults
 
-    def inject(self, action: str | None, fault: Fault, *, times: int = 1, after: int = 0) -> None:
-        """Strike the next `times` calls of an action (None: any), after letting some pass."""
-        with self._changed:
-            self._planned.append(_Planned(action=action, fault=fault, after=after, times=times))
-
     def fail_next(
         self,
         action: str | None,
@@ -226,69 +119,6 @@ class Faults:
         """Refuse the next `times` calls of an action with an error code and HTTP status."""
         fault = Fail(code=code, status=int(status), message=message)
         self.inject(action, fault, times=times, after=after)
-
-    def strike(self, action: str) -> Fault | None:
-        """The fault planned for this call, which uses it up."""
-        with self._changed:
-            for plan in self._planned:
-                if plan.action not in {None, action}:
-                    continue
-                if plan.after > 0:
-                    plan.after -= 1
-                    continue
-                plan.times -= 1
-                if plan.times == 0:
-                    self._planned.remove(plan)
-                return plan.fault
-        return None
-
-    # Hangs and partitions
-
-    @property
-    def unreachable(self) -> Unreachable | None:
-        """Whether the endpoint is cut off, and how that looks."""
-        return self._unreachable
-
-    @unreachable.setter
-    def unreachable(self, how: Unreachable | None) -> None:
-        with self._changed:
-            self._unreachable = how
-            self._changed.notify_all()
-
-    def release_hangs(self) -> None:
-        """Let every call that hangs go on."""
-        with self._changed:
-            self._releases += 1
-            self._changed.notify_all()
-
-    def wake(self) -> None:
-        """Make waiting calls look again whether their endpoint is closed."""
-        with self._changed:
-            self._changed.notify_all()
-
-    def hang(self, fault: Hang, closed: Callable[[], bool]) -> None:
-        """Wait out a hang, at most until the endpoint closes."""
-        with self._changed:
-            mine = self._releases
-            self._hanging += 1
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._releases != mine or closed(), fault.seconds)
-            self._hanging -= 1
-
-    def await_hang(self, calls: int = 1, *, seconds: float = 20.0) -> None:
-        """Wait until so many calls hang.
-
-        Raises:
-            TimeoutError: they did not.
-        """
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._hanging >= calls, seconds):
-                raise TimeoutError(f"{self._hanging} of {calls} calls hang after {seconds} s")
-
-    def stay_silent(self, closed: Callable[[], bool]) -> None:
-        """Wait until the endpoint is not silent any more, or closes."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._unreachable is not Unreachable.SILENT or closed())
 
     # Stale reads and permissions
 

@@ -11,8 +11,8 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 
@@ -30,6 +30,8 @@ class HttpRequest:
     query: str
     headers: Mapping[str, str]
     body: bytes
+    source: str = ""
+    """The address that it came from."""
 
 
 class Delivery(enum.Enum):
@@ -52,6 +54,9 @@ class HttpAnswer:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     delivery: Delivery = Delivery.WHOLE
+    pieces: Iterable[bytes] | None = None
+    """A body that comes in pieces, chunked, for as long as it lasts; a ConnectionError from it
+    ends the connection in the middle."""
 
 
 class _BadRequestError(Exception):
@@ -63,6 +68,7 @@ class Server:
 
     Args:
         respond: called on the connection's thread for each request; must not raise.
+        name: what its threads are called.
         tls: serve HTTPS with this context.
         idle_seconds: close a connection that has been quiet for so long.
     """
@@ -71,10 +77,12 @@ class Server:
         self,
         respond: Callable[[HttpRequest], HttpAnswer],
         *,
+        name: str = "lab",
         tls: ssl.SSLContext | None = None,
         idle_seconds: float | None = None,
     ) -> None:
-        self._respond, self._tls, self._idle = respond, tls, idle_seconds
+        self._respond, self._name = respond, name
+        self._tls, self._idle = tls, idle_seconds
         self._lock = threading.Lock()
         self._closed = False
         self._sockets: set[socket.socket] = set()
@@ -122,7 +130,7 @@ class Server:
         with self._lock:
             if self._closed:
                 return False
-            thread = threading.Thread(target=body, name="lab-ec2", daemon=True)
+            thread = threading.Thread(target=body, name=self._name, daemon=True)
             self._sockets.add(it)
             self._threads.add(thread)
             thread.start()
@@ -154,7 +162,7 @@ class Server:
                 self._converse(wrapped, raw)
 
     def _converse(self, stream: socket.socket, raw: socket.socket) -> None:
-        rest = b""
+        rest, source = b"", str(raw.getpeername()[0])
         while not self._closed:
             try:
                 received = _receive(stream, rest)
@@ -166,7 +174,7 @@ class Server:
                 return
             request, rest = received
             keep = request.headers.get("connection", "").lower() != "close"
-            answer = self._respond(request)
+            answer = self._respond(replace(request, source=source))
             if self._closed or not _send(stream, raw, answer, keep=keep) or not keep:
                 return
 
@@ -210,7 +218,9 @@ def _receive(stream: socket.socket, rest: bytes) -> tuple[HttpRequest, bytes] | 
 
 def _head(answer: HttpAnswer, *, keep: bool) -> bytes:
     status = HTTPStatus(answer.status)
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"Content-Length: {len(answer.body)}"]
+    length = f"Content-Length: {len(answer.body)}"
+    framing = "Transfer-Encoding: chunked" if answer.pieces is not None else length
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", framing]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
     if not keep:
         lines.append("Connection: close")
@@ -219,6 +229,12 @@ def _head(answer: HttpAnswer, *, keep: bool) -> bytes:
 
 def _send(stream: socket.socket, raw: socket.socket, answer: HttpAnswer, *, keep: bool) -> bool:
     """Deliver the answer; whether the connection may serve another request."""
+    if answer.delivery is Delivery.WHOLE and answer.pieces is not None:
+        stream.sendall(_head(answer, keep=keep))
+        for piece in answer.pieces:
+            stream.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+        stream.sendall(b"0\r\n\r\n")
+        return True
     if answer.delivery is Delivery.WHOLE:
         stream.sendall(_head(answer, keep=keep) + answer.body)
         return True

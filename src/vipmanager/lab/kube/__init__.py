@@ -1,0 +1,1 @@
+"""A Kubernetes API for Leases, Pods and Events, over real sockets."""

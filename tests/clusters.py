@@ -1,0 +1,33 @@
+"""A cluster of the lab on the loopback, and a pod in it."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vipmanager.lab.kube.account import ServiceAccount
+from vipmanager.lab.kube.cluster import Cluster
+
+NAMESPACE = "telco"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    cluster: Cluster
+    port: int
+    account: ServiceAccount
+    token: str
+    environ: Mapping[str, str]
+
+
+@contextmanager
+def pod_in_a_cluster(folder: Path) -> Iterator[Pod]:
+    with Cluster(bookmark_seconds=0.05) as cluster:
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        cluster.listen(listener)
+        account = cluster.service_account(NAMESPACE, "vip", folder / "serviceaccount")
+        token = account.mount()
+        environ = cluster.pod_environ(account, "app-0", "127.0.0.1", port)
+        yield Pod(cluster=cluster, port=port, account=account, token=token, environ=environ)
