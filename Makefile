@@ -1,5 +1,5 @@
 # Every target sets up what it needs in .venv; `make demo` is the place to start.
-.PHONY: demo test test-ipvlan chaos check fix bench bench-full lock clean
+.PHONY: demo demo-image test test-deploy test-ipvlan chaos check fix bench bench-full lock clean
 .DEFAULT_GOAL := demo
 SHELL := /bin/bash
 
@@ -7,9 +7,21 @@ demo: .venv/ready
 	@scripts/needs ip unshare
 	@.venv/bin/vipmanager demo $(ARGS)
 
+# The same from the built image, with the shipped ConfigMap and attachments.
+demo-image: .venv/ready
+	@scripts/needs ip unshare buildah debootstrap crun
+	@scripts/image
+	@.venv/bin/vipmanager demo --image build/image $(ARGS)
+
 test: .venv/ready
 	@scripts/needs ip unshare
 	@.venv/bin/python -m pytest -q -n 2 $(ARGS)
+
+# What is deployed, with the tools that deploy it; in `make test` the tests skip what is missing.
+test-deploy: .venv/ready
+	@scripts/needs ip unshare buildah debootstrap crun prometheus promtool
+	@scripts/image
+	@VIPMANAGER_TEST_DEPLOY=1 .venv/bin/python -m pytest -q -n 2 tests/deploy $(ARGS)
 
 # SEED=... N=... replays or explores; without SEED it draws one.
 chaos: .venv/ready
@@ -27,6 +39,7 @@ check: .venv/ready
 	@.venv/bin/mypy
 	@.venv/bin/mypy --scripts-are-modules scripts/trim-models
 	@.venv/bin/mypy --scripts-are-modules scripts/chaos
+	@.venv/bin/mypy --scripts-are-modules scripts/show-off
 	@cd scripts/bench && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@.venv/bin/lint-imports | tail -n 7
 

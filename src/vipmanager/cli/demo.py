@@ -21,6 +21,7 @@ examples:
   vipmanager demo --pattern 1 --mode sidecar
   vipmanager demo --ipv6 --plot timeline.svg
   vipmanager demo --output json
+  scripts/image && vipmanager demo --image build/image
 """
 
 
@@ -43,6 +44,20 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     family = parser.add_mutually_exclusive_group()
     family.add_argument("--ipv4", dest="version", action="store_const", const=4, help="IPv4 only")
     family.add_argument("--ipv6", dest="version", action="store_const", const=6, help="IPv6 only")
+    parser.add_argument(
+        "--image",
+        type=Path,
+        metavar="FOLDER",
+        help="run the agent from the image that scripts/image left there, with the shipped "
+        "manifests (IPv4)",
+    )
+    parser.add_argument(
+        "--manifests",
+        type=Path,
+        metavar="FOLDER",
+        default=Path("deploy/manifests/base"),
+        help="the manifests for --image [%(default)s]",
+    )
     parser.add_argument("--output", choices=("text", "json"), default="text")
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the timeline: FILE.svg or FILE.png"
@@ -58,6 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
             f"vipmanager demo: --plot {plot}: expected an .svg or .png file in a present folder",
             file=sys.stderr,
         )
+        return 2
+    if arguments.image is not None and arguments.version == 6:  # noqa: PLR2004 - IPv6
+        print("vipmanager demo: the shipped attachments are IPv4: drop --ipv6", file=sys.stderr)
         return 2
     try:
         if not sandbox.inside():
@@ -77,14 +95,19 @@ def run(arguments: argparse.Namespace) -> int:
 def _tell(arguments: argparse.Namespace) -> int:
     from vipmanager.cli.show import Stage  # noqa: PLC0415 - needs the extra `lab`
     from vipmanager.lab import demo  # noqa: PLC0415
+    from vipmanager.lab.shipped import Shipped  # noqa: PLC0415
 
+    shipped = None
+    if arguments.image is not None:
+        shipped = Shipped.read(arguments.image, arguments.manifests)
+        arguments.version = 4
     stage = Stage(quiet=arguments.output == "json")
     outcomes = []
     for story in demo.stories(
         pattern=arguments.pattern, mode=arguments.mode, version=arguments.version
     ):
         stage.begin(story)
-        outcome = demo.tell(story, stage.event)
+        outcome = demo.tell(story, stage.event, shipped=shipped)
         outcomes.append(outcome)
     if arguments.output == "json":
         print(json.dumps([asdict(o) for o in outcomes], indent=1))

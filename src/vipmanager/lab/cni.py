@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,15 @@ def _definition(document: Mapping[str, Any]) -> Definition:
         raise CniError(f"{name}: spec.config is no CNI configuration: {error!r}") from error
     # Multus gives the definition's name to a configuration without one, as the seed's are.
     return Definition(name=config.get("name") or name, version=version, plugins=tuple(plugins))
+
+
+def without_ipvlan(definition: Definition) -> Definition:
+    """Give the definition with macvlan passthru for ipvlan, for kernels without ipvlan."""
+    plugins = tuple(
+        {**plugin, "type": "macvlan", "mode": "passthru"} if plugin["type"] == "ipvlan" else plugin
+        for plugin in definition.plugins
+    )
+    return replace(definition, plugins=plugins)
 
 
 class Cni:

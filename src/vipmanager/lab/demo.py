@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from vipmanager.lab.cni import Delegate
+from vipmanager.lab.container import prepare
+from vipmanager.lab.netns import Netns
 from vipmanager.lab.process import Process
+from vipmanager.lab.shipped import Shipped, only_address
 from vipmanager.lab.world import TAG, World
 
 LATENCY = 0.08
@@ -70,6 +74,17 @@ class Outcome:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cast:
+    """Who plays: pods with these networks, and the agent that `agent` starts in one."""
+
+    floating: tuple[str, ...]
+    networks: tuple[str | Delegate, ...]
+    agent: Callable[[Netns, Callable[[Mapping[str, Any]], None]], Process]
+    notes: tuple[str, ...] = ()
+    """Where the lab differs from what is shipped."""
+
+
 @dataclass(slots=True)
 class _Stage:
     """What the story has told so far."""
@@ -113,19 +128,28 @@ class _Stage:
                 self.lost[address] += record["sequence"] - self.since.pop(address)
 
 
-def tell(story: Story, hear: Callable[[Event], None] = lambda _: None) -> Outcome:
+def tell(
+    story: Story,
+    hear: Callable[[Event], None] = lambda _: None,
+    *,
+    shipped: Shipped | None = None,
+) -> Outcome:
     """Play a story in a world of its own; `hear` is called with each event as it happens.
+
+    With `shipped` the agent is the image, and pods and configuration are those of the manifests.
 
     Raises:
         AssertionError: the agent or a probe did not do what the story needs.
     """
     with World(latency=LATENCY) as world:
-        floating = world.floating(pattern=story.pattern, version=story.version)
+        cast = _from_shipped(story, world, shipped) if shipped else _from_checkout(story, world)
+        floating = cast.floating
         stage = _Stage(world=world, floating=floating, hear=hear)
-        config = _config(story, world)
+        for note in cast.notes:
+            stage.tell(note)
         stage.tell(f"client in zone c probes {', '.join(map(_bare, floating))} every 5 ms")
         prober = world.probe(floating, heard=stage.probed)
-        agent = _start(stage, story, config, name="pod-1", zone="a")
+        agent = _start(stage, story, cast, name="pod-1", zone="a")
         _await_answers(prober, floating, since=0)
         stage.tell("every floating IP answers from zone a")
         if story.mode == "sidecar":
@@ -136,7 +160,7 @@ def tell(story: Story, hear: Callable[[Event], None] = lambda _: None) -> Outcom
         world.fail_zone("a")
         failed = time.monotonic()
         stage.tell("zone a fails: no packet comes or goes", failed)
-        agent = _start(stage, story, config, name="pod-2", zone="b")
+        agent = _start(stage, story, cast, name="pod-2", zone="b")
         answered = True
         try:
             _await_answers(prober, floating, since=seen)
@@ -151,23 +175,48 @@ def tell(story: Story, hear: Callable[[Event], None] = lambda _: None) -> Outcom
         return _outcome(stage, story, prober, failed, answered=answered)
 
 
-def _config(story: Story, world: World) -> dict[str, str]:
-    return {
+def _from_checkout(story: Story, world: World) -> _Cast:
+    config = {
         "VPCRTTag": "=".join(TAG),
         "RunAsSidecar": str(story.mode == "sidecar"),
         "SubnetBasedLoopbacks": str(story.pattern == 2),  # noqa: PLR2004 - its name
         **world.peers(story.version),
     }
+    floating = world.floating(pattern=story.pattern, version=story.version)
+    return _Cast(
+        floating=floating,
+        networks=floating,
+        agent=lambda pod, heard: world.agent(pod, config, heard=heard),
+    )
 
 
-def _start(
-    stage: _Stage, story: Story, config: Mapping[str, str], *, name: str, zone: str
-) -> Process:
+def _from_shipped(story: Story, world: World, shipped: Shipped) -> _Cast:
+    networks = shipped.networks(story.pattern)
+    container = shipped.container(story.mode)
+    lab = {**world.environment, "LogFormat": "json"}
+    # What the overlays for pattern 2 change in the ConfigMap.
+    pattern = {"SubnetBasedLoopbacks": "True"} if story.pattern == 2 else {}  # noqa: PLR2004
+    config = shipped.config() | pattern | lab
+    world.reach_from_outside(shipped.peers())
+    notes = [f"beside the ConfigMap the lab sets {', '.join(lab)}"]
+    if not world.network.ipvlan:
+        notes.append("no ipvlan in this kernel: macvlan passthru in its place")
+    return _Cast(
+        floating=tuple(str(only_address(one.definition)) for one in networks),
+        networks=tuple(networks),
+        agent=lambda pod, heard: world.run(
+            pod, prepare(shipped.image, container, config).run(), stream="stderr", heard=heard
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _start(stage: _Stage, story: Story, cast: _Cast, *, name: str, zone: str) -> Process:
     """Start the pod, as kubelet does: an initContainer before the application."""
     world = stage.world
-    pod = world.start_pod(name, zone, stage.floating)
+    pod = world.start_pod(name, zone, cast.networks)
     stage.tell(f"{name} starts in zone {zone}")
-    agent = world.agent(pod, config, heard=lambda record: _heard(stage, record))
+    agent = cast.agent(pod, lambda record: _heard(stage, record))
     if story.mode == "init":
         code = agent.wait()
         if code:

@@ -1,10 +1,12 @@
 """Network namespaces: make one, run and open things in it, remove it."""
 
+import contextlib
 import ctypes
 import fcntl
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -170,9 +172,14 @@ class Netns(Closing):
         return json.loads(self.run(["ip", "-j", *arguments]) or "[]")
 
     def kill(self) -> None:
-        """Kill the processes started with `popen` and wait for their end."""
+        """Kill every process here, and wait for the end of those started with `popen`."""
         for process in self._processes:
             process.kill()
+        # And what those started: a container outlives its runtime.
+        while pids := _run(["ip", "netns", "pids", self.full_name]).split():
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
         for process in self._processes:
             process.wait()
         self._processes.clear()

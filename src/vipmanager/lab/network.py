@@ -4,11 +4,11 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from vipmanager.lab.closing import Closing
-from vipmanager.lab.cni import Cni, Delegate
+from vipmanager.lab.cni import Cni, Delegate, without_ipvlan
 from vipmanager.lab.netns import Netns, NetnsError
 from vipmanager.lab.router import GATEWAY_IPV6, Router, port, render
 from vipmanager.lab.vpc import Eni, Subnet, VpcState
@@ -20,11 +20,7 @@ _POD_GATEWAY_MAC = "ee:ee:ee:ee:ee:ee"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """An interface that Multus adds to a pod: ipvlan L2 on an ENI of the node.
-
-    Where the kernel has no ipvlan it is macvlan in mode passthru: the same MAC on the wire, but
-    one pod per ENI.
-    """
+    """An interface that Multus adds to a pod: ipvlan L2 on an ENI of the node."""
 
     master: str
     """The node's interface, such as `eth1`."""
@@ -74,7 +70,9 @@ class Network(Closing):
         self._hosts: dict[str, Host] = {}
         self._pods: dict[str, Pod] = {}
         self._cut: frozenset[str] = frozenset()
-        self._ipvlan = True
+        self.ipvlan = _has_ipvlan(self.vpc)
+        """Whether the kernel has ipvlan. Where it has not, pods get macvlan in mode passthru
+        instead: the same MAC on the wire, but one pod per ENI."""
         self._building = threading.RLock()  # hosts, pods, cuts
         self._rendering = threading.Lock()  # the router
         self._counting = threading.Lock()  # the two numbers below
@@ -197,12 +195,12 @@ class Network(Closing):
                 netns=netns,
                 host=host,
                 host_interface=f"eni{zlib.crc32(name.encode()):08x}",
-                attachments=tuple(attachments),
+                attachments=tuple(self._possible(one) for one in attachments),
             )
             with _undone(netns.close), _undone(lambda: _detach(node, pod)):
                 netns.sysctl({"ipv6/conf/default/accept_ra": 0})
                 _wire(node, pod, primary)
-                for attachment in attachments:
+                for attachment in pod.attachments:
                     if isinstance(attachment, Delegate):
                         Cni(node).add(netns, attachment)
                     else:
@@ -262,18 +260,17 @@ class Network(Closing):
         host.interfaces[eni.id] = interface
         return interface
 
+    def _possible(self, attachment: Attachment | Delegate) -> Attachment | Delegate:
+        if self.ipvlan or isinstance(attachment, Attachment):
+            return attachment
+        return replace(attachment, definition=without_ipvlan(attachment.definition))
+
     def _attach(self, node: Netns, pod: Netns, attachment: Attachment) -> None:
         name = attachment.interface
-        add = f"link add link {attachment.master} name {name} netns {pod.full_name} type"
-        if self._ipvlan:
-            try:
-                node.ip_batch([f"{add} ipvlan mode l2"])
-            except NetnsError as error:
-                if "Unknown device type" not in str(error):
-                    raise
-                self._ipvlan = False
-        if not self._ipvlan:
-            node.ip_batch([f"{add} macvlan mode passthru"])
+        kind = "ipvlan mode l2" if self.ipvlan else "macvlan mode passthru"
+        node.ip_batch(
+            [f"link add link {attachment.master} name {name} netns {pod.full_name} type {kind}"]
+        )
         lines = [f"link set {name} up"]
         for address in attachment.addresses:
             nodad = " nodad" if isinstance(address, IPv6Interface) and not attachment.dad else ""
@@ -306,6 +303,15 @@ def _wire(node: Netns, pod: Pod, primary: IPv4Address | IPv6Address) -> None:
         ]
     )
     node.wait_running(there)
+
+
+def _has_ipvlan(netns: Netns) -> bool:
+    try:
+        netns.ip_batch(["link add link lo name probe type ipvlan mode l2"])
+    except NetnsError as error:
+        return "Unknown device type" not in str(error)
+    netns.ip_batch(["link del probe"])
+    return True
 
 
 def _detach(node: Netns, pod: Pod) -> None:

@@ -1,10 +1,13 @@
 """A process in a namespace of the lab, with everything it prints."""
 
+import contextlib
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from vipmanager.lab.netns import Netns
@@ -102,8 +105,16 @@ class Process:
     def close(self) -> None:
         """Kill it, if need be, and wait."""
         if self.running:
-            self._popen.kill()
+            self._kill()
         self.wait()
         if self._held >= 0:
             os.close(self._held)
             self._held = -1
+
+    def _kill(self) -> None:
+        # A container runtime's child outlives it, and holds the pipe that we read.
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        with contextlib.suppress(OSError):
+            for child in children.read_text(encoding="ascii").split():
+                os.kill(int(child), signal.SIGKILL)
+        self._popen.kill()

@@ -176,6 +176,7 @@ class World(Closing):
                 ipv4=IPv4Address(f"10.0.{third}{number}.10"),
                 ipv6=self.ipv6[f"{zone}{number}"][16],
                 source_dest_check=False,
+                tags={"node.k8s.amazonaws.com/no_manage": "true"},
             )
             account.attach(eni, instance, number)
             secondary.append(eni)
@@ -257,6 +258,18 @@ class World(Closing):
                 return
             self.network.refresh()
 
+    def reach_from_outside(self, addresses: Sequence[str]) -> None:
+        """Give the client these addresses instead: of networks that the VPC has static routes to.
+
+        The first is the peer of the first interface, and so on.
+        """
+        self.account.set_source_dest_check(self._client_eni, enabled=False)
+        for address in addresses:
+            for table in self.tables:
+                self.account.put_route(table, f"{address}/32", self._client_eni)
+        self.client.ip_batch([f"addr add {address}/32 dev eth0" for address in addresses])
+        self.client_addresses[4] = [IPv4Address(address) for address in addresses]
+
     # --- what runs in it -----------------------------------------------------------------------
 
     def floating(self, *, pattern: int = 1, version: int = 4) -> tuple[str, ...]:
@@ -326,7 +339,9 @@ class World(Closing):
         heard: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> Process:
         """Start a process that prints JSON lines."""
-        process = Process(netns, argv, env=env or self._environment({}), stream=stream, heard=heard)
+        process = Process(
+            netns, argv, env=env or self.container_environment({}), stream=stream, heard=heard
+        )
         self._processes.append(process)
         return process
 
@@ -343,7 +358,7 @@ class World(Closing):
         return self.run(
             pod,
             command,
-            env=self._environment({"LogFormat": "json", **config}),
+            env=self.container_environment({"LogFormat": "json", **config}),
             stream="stderr",
             heard=heard,
         )
@@ -369,7 +384,7 @@ class World(Closing):
         command = probe.probe_command([str(a) for a in bare], interval_ms=interval_ms)
         return self.run(self.client, command, heard=heard)
 
-    def _environment(self, config: Mapping[str, str]) -> dict[str, str]:
+    def container_environment(self, config: Mapping[str, str]) -> dict[str, str]:
         """Give a container's environment: nothing of the lab's own but what Python needs."""
         kept = {"PATH", "LANG", "LC_ALL", "PYTHONPATH"}
         ours = {k: v for k, v in os.environ.items() if k in kept}
