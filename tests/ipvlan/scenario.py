@@ -15,6 +15,7 @@ from vipmanager.lab.process import Process
 from vipmanager.lab.world import TAG, World
 
 HERE = Path(__file__).parent
+SHIPPED = HERE.parents[1] / "deploy" / "manifests" / "base"
 SECONDS = 120.0
 """For each thing that is waited for: some hundred times of what it takes without emulation."""
 BEGAN = time.monotonic()
@@ -87,6 +88,11 @@ DEFINITIONS = {
     name: definition
     for file in sorted(HERE.glob("nad-*.yaml"))
     for name, definition in read_definitions(file).items()
+} | {
+    f"{pattern}/{name}": definition
+    for pattern in ("nonvpc", "vpc")
+    for file in sorted((SHIPPED / pattern).glob("nad-*.yaml"))
+    for name, definition in read_definitions(file).items()
 }
 
 
@@ -127,9 +133,9 @@ def peers(world: World, *versions: int) -> list[str]:
 
 
 def failover_as_init_container(world: World) -> None:
-    """Two ENIs, IPv4, definitions as the seed's: zone a fails, zone b answers."""
+    """Two ENIs, IPv4, the shipped definitions: zone a fails, zone b answers."""
     for zone in "ab":
-        pod = Pod(world, f"pod-{zone}", zone, ["nad-if1", "nad-if2"])
+        pod = Pod(world, f"pod-{zone}", zone, ["nonvpc/nad-if1", "nonvpc/nad-if2"])
         pod.init(peers(world, 4))
         answer(world, ["192.168.0.1", "192.168.0.2"])
         routes = pod.netns.run(["ip", "route"])
@@ -140,7 +146,7 @@ def failover_as_init_container(world: World) -> None:
 def failover_in_the_vpc(world: World) -> None:
     """Pattern 2: the dummy subnets are routed, not the addresses."""
     for zone in "ab":
-        pod = Pod(world, f"pod-{zone}", zone, ["nad-vpc1", "nad-vpc2"])
+        pod = Pod(world, f"pod-{zone}", zone, ["vpc/nad-if1", "vpc/nad-if2"])
         pod.init(peers(world, 4), SubnetBasedLoopbacks="True")
         answer(world, ["10.0.254.1", "10.0.254.17"])
         fail(world, zone)

@@ -48,10 +48,10 @@ def _delegate(*plugins: dict[str, object]) -> Delegate:
 
 
 def test_a_definition_without_a_name_of_its_own_gets_the_object_s() -> None:
-    found = read_definitions(Path(__file__).parent / "nad-failover.yaml")
-    assert list(found) == ["nad-if1", "nad-if2"]
-    assert found["nad-if1"].name == "nad-if1"
-    (plugin,) = found["nad-if1"].plugins
+    found = read_definitions(Path(__file__).parent / "nad-dual-stack.yaml")
+    assert list(found) == ["nad-dual1", "nad-dual2"]
+    assert found["nad-dual1"].name == "nad-dual1"
+    (plugin,) = found["nad-dual1"].plugins
     assert (plugin["type"], plugin["master"]) == ("ipvlan", "eth1")
 
 

@@ -1,0 +1,145 @@
+"""What the shipped manifests become: rendered by the engines that people use."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+import helm_python as helm
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+MANIFESTS = DEPLOY / "manifests"
+BASE = MANIFESTS / "base"
+CHART = DEPLOY / "helm" / "vipmanager"
+
+PATTERNS = ("nonvpc", "vpc")
+MODES = ("native-sidecar", "sidecar", "initContainer")
+OVERLAYS = tuple(f"{pattern}-{mode}" for pattern in PATTERNS for mode in MODES)
+CHART_MODES = dict(zip(MODES, ("nativeSidecar", "sidecar", "initContainer"), strict=True))
+
+KUBERNETES = ("1.29", "1.37")
+"""The oldest that has native sidecars, and the newest whose schemas are here."""
+
+Document = dict[str, Any]
+
+
+def documents(path: Path) -> list[Document]:
+    """Read every object of a YAML file."""
+    return [d for d in yaml.safe_load_all(path.read_text(encoding="utf-8")) if d]
+
+
+@cache
+def overlay(name: str) -> tuple[Document, ...]:
+    """Render a shipped overlay."""
+    return kustomize(MANIFESTS / "overlays" / name)
+
+
+def kustomize(folder: Path) -> tuple[Document, ...]:
+    """Render a folder with `kubectl kustomize`."""
+    done = subprocess.run(
+        [_kubectl(), "kustomize", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert not done.returncode, done.stderr
+    assert not done.stderr, f"a warning: {done.stderr}"
+    return tuple(d for d in yaml.safe_load_all(done.stdout) if d)
+
+
+@cache
+def _kubectl() -> str:
+    beside = Path(sys.executable).parent / "kubectl"
+    found = str(beside) if beside.exists() else shutil.which("kubectl")
+    if found is None:
+        without("kubectl is not installed")
+    answer = subprocess.run(
+        [found, "version", "--client", "-o", "json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    version = json.loads(answer.stdout)["clientVersion"]
+    if (int(version["major"]), int(version["minor"].rstrip("+"))) < (1, 21):
+        without(f"{found} {version['gitVersion']} knows no components: 1.21 or later does")
+    return found
+
+
+def without(why: str) -> NoReturn:
+    """Skip the test, or fail it where everything has to be there."""
+    if os.environ.get("VIPMANAGER_TEST_DEPLOY") == "1":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def chart(values: Mapping[str, Any] | None = None, *, path: Path = CHART) -> tuple[Document, ...]:
+    """Render a chart as `helm install` does, without its notes.
+
+    Raises:
+        helm.HelmError: Helm refuses the values or a template.
+    """
+    with helm.Chart.load(path) as loaded:
+        rendered = loaded.render(dict(values or {}), name="demo", namespace="telco")
+    manifests = [text for file, text in rendered.items() if not file.endswith("NOTES.txt")]
+    return tuple(d for text in manifests for d in yaml.safe_load_all(text) if d)
+
+
+def pattern_values(pattern: str) -> Document:
+    """Give the chart's values for a pattern."""
+    return documents(CHART / "values-vpc.yaml")[0] if pattern == "vpc" else {}
+
+
+def check_schemas(objects: Sequence[Document], version: str) -> None:
+    """Check objects against Kubernetes' schemas, unknown fields included; not Multus' kind."""
+    for each in objects:
+        if each["kind"] != "NetworkAttachmentDefinition":
+            kubernetes_validate.validate(each, version, strict=True)
+
+
+def of_kind(objects: Sequence[Document], kind: str) -> list[Document]:
+    """Pick the objects of a kind, by name."""
+    return sorted((o for o in objects if o["kind"] == kind), key=lambda o: o["metadata"]["name"])
+
+
+def only(objects: Sequence[Document], kind: str) -> Document:
+    """Pick the one object of a kind."""
+    (one,) = of_kind(objects, kind)
+    return one
+
+
+def pod(objects: Sequence[Document]) -> Document:
+    """Give the pod template's spec of the one Deployment."""
+    spec: Document = only(objects, "Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+def containers(spec: Document) -> Iterator[Document]:
+    """Give every container of a pod."""
+    yield from spec.get("initContainers", [])
+    yield from spec["containers"]
+
+
+def agent(spec: Document) -> Document:
+    """Give vipmanager's container."""
+    (one,) = (c for c in containers(spec) if c["name"] == "vipmanager")
+    return one
+
+
+def environment(objects: Sequence[Document]) -> dict[str, str]:
+    """Give the environment of vipmanager's container: `env` wins over `envFrom`."""
+    container = agent(pod(objects))
+    maps = {c["metadata"]["name"]: c["data"] for c in of_kind(objects, "ConfigMap")}
+    merged: dict[str, str] = {}
+    for source in container["envFrom"]:
+        merged |= maps[source["configMapRef"]["name"]]
+    return merged | {e["name"]: e["value"] for e in container["env"]}
