@@ -90,7 +90,7 @@ class Container:
     seccomp: bool = False
     """Whether the runtime's default profile applies."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """The container's own variables, without those from a ConfigMap."""
+    """The container's own variables: not a ConfigMap's, nor what a cluster tells of the pod."""
 
     @classmethod
     def read(cls, manifest: Path, name: str) -> "Container":
@@ -117,7 +117,7 @@ class Container:
             escalation=rights["allowPrivilegeEscalation"],
             read_only=rights["readOnlyRootFilesystem"],
             seccomp=rights["seccompProfile"]["type"] == "RuntimeDefault",
-            environment={one["name"]: one["value"] for one in found.get("env", ())},
+            environment={e["name"]: e["value"] for e in found.get("env", ()) if "value" in e},
         )
 
 

@@ -57,6 +57,8 @@ class MetadataOptions:
     """Whether the IPv6 endpoint answers (HttpProtocolIpv6)."""
     hop_limit: int = 2
     """The IP TTL of the answer that carries a token: 1 ends at the node, 1 to 64."""
+    target_lifecycle_state: str | None = None
+    """What the instance's Auto Scaling group wants of it, such as `Terminated`."""
 
     down: bool = False
     """Connections are accepted, requests never answered."""
@@ -112,6 +114,8 @@ def metadata(
     }
     if primary.ipv4:
         items["local-ipv4"] = str(primary.ipv4[0])
+    if options.target_lifecycle_state is not None:
+        items["autoscaling/target-lifecycle-state"] = options.target_lifecycle_state
     if credentials is not None:
         items[f"iam/security-credentials/{credentials.role}"] = _role_document(credentials)
     shown = [eni for eni in enis if eni.mac not in options.missing]

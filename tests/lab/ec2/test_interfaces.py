@@ -57,6 +57,47 @@ def test_the_network_card_is_kept_and_has_device_indexes_of_its_own(lab: Lab, ec
     assert lab.account.view.enis[lab.eni_a].attachment is not None
 
 
+def test_an_instance_takes_no_more_enis_than_its_type(
+    lab: Lab, ec2: Client, refused: Refused
+) -> None:
+    small = lab.account.run_instance(lab.subnet_a, instance_type="t3.micro")
+    lab.account.attach(lab.account.create_eni(lab.subnet_a), small, 1)
+    refusal = refused(
+        ec2.attach_network_interface,
+        NetworkInterfaceId=lab.account.create_eni(lab.subnet_a),
+        InstanceId=small,
+        DeviceIndex=2,
+    )
+    text = "Interface count 3 exceeds the limit for t3.micro"
+    assert refusal == (400, "AttachmentLimitExceeded", text)
+
+
+def test_a_call_repeated_with_its_client_token_gives_the_same_eni(lab: Lab, ec2: Client) -> None:
+    first, second, other = (
+        ec2.create_network_interface(SubnetId=lab.subnet_a, ClientToken=token)["NetworkInterface"]
+        for token in ("one", "one", "two")
+    )
+    assert first["NetworkInterfaceId"] == second["NetworkInterfaceId"]
+    assert other["NetworkInterfaceId"] != first["NetworkInterfaceId"]
+
+
+def test_an_eni_has_security_groups_that_exist(lab: Lab, ec2: Client, refused: Refused) -> None:
+    refusal = refused(
+        ec2.create_network_interface, SubnetId=lab.subnet_a, Groups=["sg-0123456789abcdef0"]
+    )
+    assert refusal[:2] == (400, "InvalidGroup.NotFound")
+
+
+def test_an_eni_of_an_ipv6_only_subnet_has_no_ipv4_address(lab: Lab, ec2: Client) -> None:
+    subnet = lab.account.create_subnet(lab.vpc, "eu-central-1a", None, ipv6=9)
+    [shown] = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"]
+    assert shown.get("CidrBlock") is None
+    assert shown["Ipv6Native"]
+    made = ec2.create_network_interface(SubnetId=subnet, Ipv6AddressCount=1)["NetworkInterface"]
+    eni = lab.account.view.enis[made["NetworkInterfaceId"]]
+    assert (eni.ipv4, len(eni.ipv6)) == ((), 1)
+
+
 def test_an_attached_eni_can_not_be_deleted(lab: Lab, ec2: Client, refused: Refused) -> None:
     assert refused(ec2.delete_network_interface, NetworkInterfaceId=lab.eni_a) == (
         400,

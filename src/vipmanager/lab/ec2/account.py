@@ -30,15 +30,27 @@ class Account(Store):
         return vpc.id
 
     def create_subnet(
-        self, vpc: str, zone: str, ipv4: IPv4Network, *, ipv6: IPv6Network | int | None = None
+        self,
+        vpc: str,
+        zone: str,
+        ipv4: IPv4Network | None,
+        *,
+        ipv6: IPv6Network | int | None = None,
     ) -> str:
-        """A subnet; `ipv6` is a block, or n for the n-th /64 of the VPC's own."""
+        """A subnet; `ipv6` is a block, or n for the n-th /64 of the VPC's own.
+
+        Without `ipv4` it has IPv6 alone.
+        """
         if isinstance(ipv6, int):
             block = self._view.vpcs[vpc].ipv6[0]
             ipv6 = IPv6Network((int(block.network_address) + (ipv6 << 64), 64))
         with self._writing():
             subnet = self._backend.create_subnet(
-                vpc, str(ipv4), ipv6_cidr_block=str(ipv6) if ipv6 else None, availability_zone=zone
+                vpc,
+                str(ipv4) if ipv4 else None,
+                ipv6_cidr_block=str(ipv6) if ipv6 else None,
+                availability_zone=zone,
+                ipv6_native=ipv4 is None,
             )
         return str(subnet.id)
 
@@ -49,7 +61,9 @@ class Account(Store):
             self._backend.attach_internet_gateway(gateway.id, vpc)
         return str(gateway.id)
 
-    def run_instance(self, subnet: str, *, ipv4: IPv4Address | None = None) -> str:
+    def run_instance(
+        self, subnet: str, *, ipv4: IPv4Address | None = None, instance_type: str = "m5.4xlarge"
+    ) -> str:
         """A running instance; its primary ENI is `primary_eni(id)` and goes with it."""
         with self._writing():
             reservation = self._backend.run_instances(
@@ -60,7 +74,7 @@ class Account(Store):
                 subnet_id=subnet,
                 private_ip=str(ipv4) if ipv4 else None,
                 region_name=self.region,
-                instance_type="m5.large",
+                instance_type=instance_type,
                 is_instance_type_default=False,
                 block_device_mappings=[],
             )

@@ -40,6 +40,18 @@ class Ec2Actions(EC2Response):
         """This account's region, whatever the request says."""
         return self._backend.region_name
 
+    def create_network_interface(self) -> ActionResult:
+        """With the client token, which moto drops: the same one gives the same ENI."""
+        token = self._get_param("ClientToken")
+        known = self._backend.created.get(token) if token else None
+        if known is not None:
+            return ActionResult({"NetworkInterface": self._backend.get_network_interface(known)})
+        answer = super().create_network_interface()
+        result: Any = answer.result
+        if token:
+            self._backend.created[token] = result["NetworkInterface"].id
+        return answer
+
     def attach_network_interface(self) -> ActionResult:
         """With the network card, which moto drops."""
         attachment = self._backend.attach_network_interface(

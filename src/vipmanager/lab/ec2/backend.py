@@ -9,7 +9,12 @@ from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
 
-from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError, LastEniDetachError
+from moto.ec2.exceptions import (
+    EC2ClientError,
+    InvalidInstanceIdError,
+    InvalidSecurityGroupNotFoundError,
+    LastEniDetachError,
+)
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import Attachment, NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
@@ -43,6 +48,8 @@ class Backend(EC2Backend):
     def __init__(self, region: str, account: str) -> None:
         super().__init__(region, account)
         self._slots: dict[str, int] = {}
+        self.created: dict[str, str] = {}
+        """The ENI made for each client token."""
         self.delete_vpc(self.default_vpc.id)
 
     def create_default_vpc(self) -> VPC:
@@ -67,9 +74,14 @@ class Backend(EC2Backend):
         *args: Any,
         **kwargs: Any,
     ) -> NetworkInterface:
-        """As moto, but the address is free, usable and inside the subnet."""
+        """As moto, but the address is free, usable and inside the subnet, and the groups exist."""
         found = self.get_subnet(subnet) if isinstance(subnet, str) else subnet
         given = args[0] if args else kwargs.get("private_ip_addresses")
+        for group in args[1] if len(args) > 1 else kwargs.get("group_ids") or []:
+            if self.get_security_group_from_id(group) is None:
+                raise InvalidSecurityGroupNotFoundError(group)
+        if found.ipv6_native:
+            return self._ipv6_only(found, *args, **kwargs)
         address: Any = private_ip_address
         if not address and not given:
             address = self.free_address(found)
@@ -110,9 +122,10 @@ class Backend(EC2Backend):
     def attach_network_interface(
         self, eni_id: str, instance_id: str, device_index: int, network_card_index: int = 0
     ) -> Attachment:
-        """Attach, refusing an ENI in use, another zone and a taken device index.
+        """Attach, refusing an ENI in use, another zone, a taken device index and one too many.
 
-        Sources: EC2 error codes page; EC2 user guide, "Network interfaces" (same zone).
+        Sources: EC2 error codes page; EC2 user guide, "Network interfaces" (same zone); the
+        text of AttachmentLimitExceeded as pasted in cilium/cilium#8830.
         """
         eni, instance = self.get_network_interface(eni_id), self.get_instance(instance_id)
         if eni.instance is not None:
@@ -134,6 +147,11 @@ class Backend(EC2Backend):
                 "InvalidParameterValue",
                 f"Instance '{instance_id}' already has an interface attached at device index "
                 f"'{device_index}'.",
+            )
+        if len(instance.nics) >= (most := self._most_enis(instance.instance_type)):
+            raise EC2ClientError(
+                "AttachmentLimitExceeded",
+                f"Interface count {most + 1} exceeds the limit for {instance.instance_type}",
             )
         instance.attach_eni(eni, slot)
         eni.device_index = int(device_index)
@@ -239,6 +257,17 @@ class Backend(EC2Backend):
         if found is None:
             raise InvalidInstanceIdError(instance_id)
         return found
+
+    def _most_enis(self, instance_type: str) -> int:
+        [found] = self.describe_instance_types([instance_type])
+        return int(found["NetworkInfo"]["MaximumNetworkInterfaces"])
+
+    def _ipv6_only(self, subnet: Subnet, *args: Any, **kwargs: Any) -> NetworkInterface:
+        """An ENI of an IPv6-only subnet, which moto gives an IPv4 address."""
+        eni = super().create_network_interface(subnet, "192.0.2.1", *args, **kwargs)
+        eni.private_ip_address = None
+        eni.private_ip_addresses.clear()
+        return eni
 
     def _release(self, instance: Instance) -> None:
         for slot, eni in list(instance.nics.items()):
