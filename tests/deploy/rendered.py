@@ -136,10 +136,10 @@ def agent(spec: Document) -> Document:
 
 
 def environment(objects: Sequence[Document]) -> dict[str, str]:
-    """Give the environment of vipmanager's container: `env` wins over `envFrom`."""
+    """Give what the manifests set in vipmanager's container; `env` wins over `envFrom`."""
     container = agent(pod(objects))
     maps = {c["metadata"]["name"]: c["data"] for c in of_kind(objects, "ConfigMap")}
     merged: dict[str, str] = {}
     for source in container["envFrom"]:
         merged |= maps[source["configMapRef"]["name"]]
-    return merged | {e["name"]: e["value"] for e in container["env"]}
+    return merged | {e["name"]: e["value"] for e in container["env"] if "value" in e}

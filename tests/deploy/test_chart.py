@@ -240,3 +240,13 @@ def test_another_chart_can_put_the_container_into_its_own_pod(tmp_path: Path) ->
     assert container["ports"][0]["containerPort"] == 8080
     (config,) = of_kind(objects, "ConfigMap")
     assert container["envFrom"] == [{"configMapRef": {"name": config["metadata"]["name"]}}]
+
+
+def test_events_bring_their_role_and_the_pods_token() -> None:
+    assert not of_kind(chart(), "Role")
+    objects = chart({"config": {"KubernetesEvents": True}})
+    check_schemas(objects, KUBERNETES[-1])
+    (rule,) = only(objects, "Role")["rules"]
+    assert (rule["resources"], rule["verbs"]) == (["events"], ["create", "patch"])
+    assert pod(objects)["automountServiceAccountToken"] is True
+    assert load(environment(objects)).kubernetes_events

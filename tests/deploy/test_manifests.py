@@ -206,3 +206,25 @@ def _readme_block(key: str) -> dict[str, list[dict[str, str]]]:
     blocks = (MANIFESTS / "README.md").read_text().split("```yaml")[1:]
     loaded = [yaml.safe_load(block.partition("```")[0]) for block in blocks]
     return next(block for block in loaded if key in block)
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_events_are_one_component_more_for_every_overlay(name: str, tmp_path: Path) -> None:
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    own = tmp_path / "own"
+    own.mkdir()
+    text = f"""\
+resources: [../manifests/overlays/{name}]
+components: [../manifests/components/events]
+"""
+    (own / "kustomization.yaml").write_text(text)
+    objects = kustomize(own)
+    check_schemas(objects, KUBERNETES[-1])
+    assert load(environment(objects)).kubernetes_events
+    assert pod(objects)["automountServiceAccountToken"] is True
+    names = {e["name"] for e in agent(pod(objects))["env"]}
+    assert {"POD_NAME", "POD_NAMESPACE", "POD_UID"} <= names
+    (rule,) = only(objects, "Role")["rules"]
+    assert (rule["resources"], rule["verbs"]) == (["events"], ["create", "patch"])
+    (subject,) = only(objects, "RoleBinding")["subjects"]
+    assert subject["name"] == only(objects, "ServiceAccount")["metadata"]["name"]

@@ -41,6 +41,13 @@ The container, as one item of initContainers (mode nativeSidecar or initContaine
   env:
   - name: RunAsSidecar
     value: {{ eq .Values.mode "initContainer" | ternary "False" "True" | quote }}
+  {{- /* For Kubernetes Events on the pod. */}}
+  - name: POD_NAME
+    valueFrom: {fieldRef: {fieldPath: metadata.name}}
+  - name: POD_NAMESPACE
+    valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+  - name: POD_UID
+    valueFrom: {fieldRef: {fieldPath: metadata.uid}}
   {{- if ne .Values.mode "initContainer" }}
   {{- if $port }}
   ports:
