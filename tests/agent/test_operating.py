@@ -1,23 +1,29 @@
 """`plan`, `status` and `cleanup`, typed in a pod and outside of one."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from staging import Stage, converged
 from vipmanager.lab.netns import Netns
 from vipmanager.lab.world import World
 
+SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
+
 
 class Typed:
     """What a command printed, and its exit code."""
 
     def __init__(self, stage: Stage, where: Netns, *words: str, **config: str) -> None:
-        environment = stage.world._environment({**stage.config, **config})  # noqa: SLF001
+        environment = stage.world.container_environment({**stage.config, **config})
         process = where.popen(
             [sys.executable, "-m", "vipmanager", *words],
             env=environment,
@@ -28,9 +34,11 @@ class Typed:
         out, err = process.communicate(timeout=60)
         self.code, self.out, self.err = process.returncode, out.decode(), err.decode()
 
-    @property
-    def document(self) -> Mapping[str, Any]:
-        return json.loads(self.out)  # type: ignore[no-any-return]
+    def document(self, schema: str) -> Mapping[str, Any]:
+        """Give the JSON that was printed, which is as its documentation says."""
+        found: Mapping[str, Any] = json.loads(self.out)
+        jsonschema.validate(found, json.loads((SCHEMAS / f"{schema}.json").read_text()))
+        return found
 
 
 def said(records: list[dict[str, Any]]) -> set[str]:
@@ -49,10 +57,12 @@ def test_run_does_exactly_what_plan_showed_and_a_second_plan_is_empty(
     assert stage.world.writes() == 0
     agent = stage.init(pod)
     assert agent.wait() == 0
-    assert said(agent.records) == {c["text"].partition(" (")[0] for c in first.document["changes"]}
+    assert said(agent.records) == {
+        c["text"].partition(" (")[0] for c in first.document("plan")["changes"]
+    }
     second = Typed(stage, pod, "plan", "--output", "json")
-    assert (second.code, second.document["changes"]) == (0, [])
-    assert first.document["after"] == second.document["after"]
+    assert (second.code, second.document("plan")["changes"]) == (0, [])
+    assert first.document("plan")["after"] == second.document("plan")["after"]
 
 
 def test_plan_outside_of_a_pod_shows_the_vpcs_changes_alone(stage: Stage) -> None:
@@ -73,12 +83,15 @@ def test_status_names_target_zone_and_age_and_ends_with_0_when_all_is_right(stag
     stage.sidecar(pod).wait_for(converged)
     typed = Typed(stage, pod, "status", "--output", "json")
     assert typed.code == 0, typed.out
-    for route in typed.document["routes"]:
+    document = typed.document("status")
+    for route in document["routes"]:
         assert route["zone"] == "eu-central-1a"
         assert route["verdict"] == "right"
         assert route["since"] is not None
-    assert typed.document["agent"]["ready"] is True
-    assert any("lookup" in rule for rule in typed.document["pod"]["rules"])
+    assert document["agent"]["ready"] is True
+    agent_schema = json.loads((SCHEMAS / "agent.json").read_text())
+    jsonschema.validate(document["agent"], agent_schema)
+    assert any("lookup" in rule for rule in document["pod"]["rules"])
 
 
 def test_status_of_a_vpc_shows_orphans_of_dead_enis(stage: Stage) -> None:
@@ -91,7 +104,7 @@ def test_status_of_a_vpc_shows_orphans_of_dead_enis(stage: Stage) -> None:
         *("status", "--vpc", stage.world.vpc, "--output", "json"),
         AWS_REGION="eu-central-1",
     )
-    states = {(r["destination"], r["state"]) for r in typed.document["routes"]}
+    states = {(r["destination"], r["state"]) for r in typed.document("status-vpc")["routes"]}
     assert states == {("192.168.0.1/32", "orphan"), ("192.168.0.2/32", "live")}
     assert typed.code == 1
 
@@ -113,6 +126,14 @@ def test_cleanup_removes_what_is_ours_and_the_sidecar_does_not_put_it_back(stage
     agent.wait_for(lambda r: "yielded" in r["text"])
     assert stage.world.writes() == writes
     assert "proto 86" not in pod.run(["ip", "route", "show", "table", "all"])
+
+
+def test_cleanup_tells_programs_what_it_deleted(stage: Stage) -> None:
+    pod = stage.pod()
+    assert stage.init(pod).wait() == 0
+    done = Typed(stage, pod, "cleanup", "--yes", "--output", "json").document("cleanup")
+    assert any(text.endswith("-> none") for text in done["deleted"])
+    assert (done["left"], done["failures"]) == ([], [])
 
 
 def test_cleanup_leaves_alone_what_another_live_eni_holds(make_world: Callable[..., World]) -> None:
@@ -143,6 +164,40 @@ def test_cleanup_of_orphans_needs_no_pod(stage: Stage) -> None:
     assert gone.code == 0, gone.err
     for destination in stage.destinations():
         assert stage.world.targets(destination) == {None}
+
+
+def test_a_narrow_terminal_folds_and_loses_nothing(stage: Stage) -> None:
+    pod = stage.pod()
+    assert stage.init(pod).wait() == 0
+    ui = ["script", "-qec", f"{sys.executable} -m vipmanager status", "/dev/null"]
+    environment = {
+        **stage.world.container_environment(stage.config),
+        "COLUMNS": "60",
+        "TERM": "xterm",
+    }
+    process = pod.popen(ui, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    out, _ = process.communicate(timeout=60)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", out.decode())
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 60
+    folded = "".join(text.split())
+    assert stage.enis("a")[0] in folded or stage.enis("a")[0][:8] in folded
+
+
+def test_a_reader_that_goes_away_is_no_traceback(stage: Stage) -> None:
+    pod = stage.pod()
+    read, write = os.pipe()
+    os.close(read)
+    process = pod.popen(
+        [sys.executable, "-m", "vipmanager", "status"],
+        env=stage.world.container_environment(stage.config),
+        stdin=subprocess.DEVNULL,
+        stdout=write,
+        stderr=subprocess.PIPE,
+    )
+    os.close(write)
+    _, err = process.communicate(timeout=60)
+    assert err == b""
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize(

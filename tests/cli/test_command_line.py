@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from vipmanager import __version__
 from vipmanager.edges.settings import KEYS
 
@@ -62,3 +64,21 @@ def test_output_into_a_closed_pipe_is_no_traceback() -> None:
         check=False,
     )
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_accepts_its_completion_and_knows_every_command(shell: str) -> None:
+    script = run("completion", shell).stdout
+    for command in ("run", "plan", "status", "doctor", "cleanup", "yield", "claim", "demo"):
+        assert command in script
+    if shell == "bash":
+        ask = f'{script}\ncompgen -W "${{_shtab_vipmanager_subparsers[*]}}" -- cl'
+        done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["cleanup", "claim"]
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "status", "cleanup", "yield", "claim", "demo"])
+def test_every_commands_help_has_an_example(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert "example" in done.stdout

@@ -23,6 +23,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words == _SAMPLE:
         words = ["run"]
+    arguments = _parser(words).parse_args(words)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away; what is left to flush has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        if arguments.debug:
+            raise
+        for line in _lines(error):
+            print(f"vipmanager {arguments.command}: {line}", file=sys.stderr)
+        return FAILED
+    return code
+
+
+def _lines(error: Exception) -> Sequence[str]:
+    """Say what is wrong, one line for each problem."""
+    match error:
+        case SettingsError(problems=problems):
+            return problems
+        case Failure():
+            return [str(error)]
+        case _:
+            first = str(error).partition("\n")[0] or type(error).__name__
+            return [f"{first} (vipmanager --debug shows where)"]
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vipmanager",
         description="Keeps a floating IP reachable when its pod moves to another "
@@ -34,42 +64,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"vipmanager {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run.add(commands)
-    _add_others(commands, words)
-    arguments = parser.parse_args(words)
-    try:
-        code: int = arguments.run(arguments)
-    except BrokenPipeError:
-        # The reader went away; what is left to flush has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = FAILED
-    except SettingsError as error:
-        for problem in error.problems:
-            print(f"vipmanager {arguments.command}: {problem}", file=sys.stderr)
-        code = FAILED
-    except Failure as failure:
-        print(f"vipmanager {arguments.command}: {failure}", file=sys.stderr)
-        code = FAILED
-    except Exception as error:
-        if arguments.debug:
-            raise
-        print(f"vipmanager {arguments.command}: {_one_line(error)}", file=sys.stderr)
-        code = FAILED
-    return code
+    # The agent starts without importing what people use.
+    if "run" not in words[:2]:
+        gc.enable()
+        from vipmanager.cli import (  # noqa: PLC0415
+            cleanup,
+            completion,
+            demo,
+            doctor,
+            lab,
+            orders,
+            plan,
+            status,
+        )
 
-
-def _one_line(error: Exception) -> str:
-    first = str(error).partition("\n")[0] or type(error).__name__
-    return f"{first} (vipmanager --debug shows where)"
-
-
-def _add_others(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", argv: Sequence[str]
-) -> None:
-    """Add every other command; the agent starts without importing them."""
-    if "run" in argv[:2]:
-        return
-    gc.enable()
-    from vipmanager.cli import cleanup, demo, lab, orders, plan, status  # noqa: PLC0415
-
-    for command in (plan, status, cleanup, orders, demo, lab):
-        command.add(commands)
+        for command in (plan, status, doctor, cleanup, orders, demo, lab):
+            command.add(commands)
+        completion.add(commands, parser)
+    return parser

@@ -19,6 +19,7 @@ from vipmanager.core.actions import show_route, show_rule
 from vipmanager.core.census import Entry, Holding, of
 from vipmanager.core.claim import Judged, Verdict
 from vipmanager.core.failures import Failure
+from vipmanager.core.findings import Kind
 from vipmanager.core.podnet import PROTOCOL
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Settings
@@ -139,7 +140,10 @@ def _pod(wanted: Settings, environ: Mapping[str, str]) -> View:
             "findings": [f.document() for f in report.findings],
         },
         shown=_show_pod(report, routes, kernel, agent),
-        right=report.observed and not report.wrong and bool(report.judged),
+        right=report.observed
+        and bool(report.judged)
+        and not report.wrong
+        and not report.of_kind(Kind.FAILED, Kind.REFUSED),
     )
 
 

@@ -188,6 +188,7 @@ class Eni:
     card_index: int = 0
     zone: str | None = None
     """Its Availability Zone; None where IMDS alone told of it."""
+    tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

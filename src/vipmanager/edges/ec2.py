@@ -366,6 +366,7 @@ def _eni(eni: Mapping[str, Any]) -> Eni:
         device_index=attachment.get("DeviceIndex", 0),
         card_index=attachment.get("NetworkCardIndex", 0),
         zone=eni.get("AvailabilityZone"),
+        tags=MappingProxyType({t["Key"]: t["Value"] for t in eni.get("TagSet", ())}),
     )
 
 

@@ -1,0 +1,33 @@
+"""`vipmanager completion`: what a shell needs to complete commands and flags."""
+
+import argparse
+
+_EPILOG = """\
+examples:
+  vipmanager completion bash > /etc/bash_completion.d/vipmanager
+  vipmanager completion zsh > "${fpath[1]}/_vipmanager"
+"""
+
+
+def add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    whole: argparse.ArgumentParser,
+) -> None:
+    """Add the command; `whole` is the parser to complete."""
+    parser = commands.add_parser(
+        "completion",
+        help="print the completion script of a shell",
+        description="Print the script with which a shell completes commands and flags.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    parser.set_defaults(run=run, whole=whole)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the script."""
+    import shtab  # noqa: PLC0415 - of use in this command alone
+
+    print(shtab.complete(arguments.whole, shell=arguments.shell))
+    return 0

@@ -1,0 +1,158 @@
+"""What the checks look at: every world is read once, by whoever asks first."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+from vipmanager.app import survey
+from vipmanager.app.survey import Worlds
+from vipmanager.core.desired import Desired, desired
+from vipmanager.core.failures import Failure
+from vipmanager.core.report import Report
+from vipmanager.core.settings import Settings
+from vipmanager.core.values import Address, EniId, KernelState, NodeMetadata, VpcId
+from vipmanager.edges.identity import Credentials, Identity
+from vipmanager.edges.imds import Imds
+from vipmanager.edges.proc import Container
+from vipmanager.engine.observe import Observed, Observer
+from vipmanager.ports import Cloud, Metadata
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """The container's own view of its privileges and its links (`edges.proc`)."""
+
+    def may_administer(self) -> bool:
+        """Tell whether the process has NET_ADMIN."""
+        ...
+
+    def rp_filter(self, interface: str) -> int:
+        """Give the reverse path filter that counts on an interface."""
+        ...
+
+    def answers(self, interface: str, neighbour: Address) -> bool:
+        """Tell whether a neighbour answers."""
+        ...
+
+
+class Aws(Protocol):
+    """Credentials and time (`edges.identity`)."""
+
+    def credentials(self) -> Credentials:
+        """Find credentials."""
+        ...
+
+    def ahead(self, region: str) -> float | None:
+        """Give the seconds by which this clock is ahead of EC2's."""
+        ...
+
+
+class _Once(Generic[T]):
+    """A reading that is made once; everyone who asks gets the same answer or failure."""
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._answers: list[T | Failure] = []
+
+    def __call__(self) -> T:
+        with self._lock:
+            if not self._answers:
+                try:
+                    self._answers.append(self._read())
+                except Failure as failure:
+                    self._answers.append(failure)
+        answer = self._answers[0]
+        if isinstance(answer, Failure):
+            raise answer
+        return answer
+
+
+class Readings:
+    """The worlds of one pod, real or named, and what the agent makes of them.
+
+    Every reading may raise the `Failure` of the world that it reads.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        worlds: Callable[[], Worlds],
+        strict: Metadata,
+        host: Host,
+        aws: Aws,
+        pod: bool,
+    ) -> None:
+        """Take what there is to read.
+
+        Args:
+            settings: what the operator asked for.
+            worlds: opens kernel, IMDS and EC2.
+            strict: IMDS without its version 1.
+            host: the container.
+            aws: credentials and time.
+            pod: whether this process is in the pod.
+        """
+        self.settings = settings
+        self.strict = strict
+        self.host = host
+        self.aws = aws
+        self.pod = pod
+        self.worlds = _Once(worlds)
+        self.kernel: Callable[[], KernelState] = _Once(self._kernel)
+        self.node: Callable[[], NodeMetadata] = _Once(lambda: self.worlds().metadata.read(()))
+        self.ahead: Callable[[], float | None] = _Once(lambda: self.aws.ahead(self.region))
+        self.cloud: Callable[[], Cloud] = _Once(self._cloud)
+        self.observed: Callable[[], Observed] = _Once(self._observed)
+        self.report: Callable[[], Report] = _Once(self._report)
+        self.want: Callable[[], Desired] = _Once(
+            lambda: desired(self.settings, self.observed().facts)
+        )
+
+    @property
+    def region(self) -> str:
+        """The Region: the environment's, or the node's."""
+        return self.settings.region or self.node().region
+
+    def _kernel(self) -> KernelState:
+        return self.worlds().kernel.read()
+
+    def _cloud(self) -> Cloud:
+        cloud = self.worlds().cloud
+        cloud.connect(self.region)
+        return cloud
+
+    def _observed(self) -> Observed:
+        worlds = self.worlds()
+        return Observer(worlds.kernel, worlds.metadata, worlds.cloud, self.settings).read()
+
+    def _report(self) -> Report:
+        return survey.rehearse(self.settings, self.worlds())[0]
+
+
+def here(settings: Settings, environ: Mapping[str, str]) -> Readings:
+    """Read the pod that this process runs in."""
+    return Readings(
+        settings,
+        worlds=lambda: survey.here(settings, environ),
+        strict=Imds(allow_v1=False, environ=environ),
+        host=Container(),
+        aws=Identity(),
+        pod=True,
+    )
+
+
+def elsewhere(settings: Settings, vpc: VpcId, addresses: Mapping[Address, EniId]) -> Readings:
+    """Read a VPC as a pod with these floating IPs over these ENIs would."""
+    survey.region(settings)
+    return Readings(
+        settings,
+        worlds=lambda: survey.elsewhere(settings, vpc, addresses),
+        strict=Imds(allow_v1=False, environ=os.environ),
+        host=Container(),
+        aws=Identity(),
+        pod=False,
+    )

@@ -1,0 +1,68 @@
+"""`vipmanager doctor`, typed in a pod, and what it says."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from staging import Stage
+from vipmanager.lab.netns import Netns
+
+VIPMANAGER = (sys.executable, "-m", "vipmanager")
+
+
+class Visit:
+    """One run of doctor."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        where: Netns,
+        *words: str,
+        before: Sequence[str] = (),
+        **config: str,
+    ) -> None:
+        process = where.popen(
+            [*before, *VIPMANAGER, "doctor", "--output", "json", *words],
+            env=stage.world.container_environment({**stage.config, **config}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = process.communicate(timeout=60)
+        self.code, self.err = process.returncode, err.decode()
+        self.document: Mapping[str, Any] = json.loads(out) if out else {"checks": []}
+        self.checks = {c["check"]: c for c in self.document["checks"]}
+
+    def state(self, check: str) -> str:
+        """Give the state of a check."""
+        return str(self.checks[check]["state"])
+
+    def ill(self) -> dict[str, str]:
+        """Give the checks that have an error or a warning, and which."""
+        found = {code: str(c["state"]) for code, c in self.checks.items()}
+        return {code: state for code, state in found.items() if state in {"error", "warning"}}
+
+    def finding(self, check: str, *names: str) -> str:
+        """Find what a check says of these objects; give its remedy.
+
+        Raises:
+            AssertionError: it says nothing of them.
+        """
+        for found in self.checks[check]["findings"]:
+            if all(name in found["what"] for name in names):
+                return str(found["fix"])
+        raise AssertionError(f"{check} says nothing of {names}: {self.checks[check]}")
+
+
+def follow(stage: Stage, pod: Netns, command: str, **config: str) -> None:
+    """Type a `vipmanager` command of a remedy in the pod.
+
+    Raises:
+        AssertionError: it failed.
+    """
+    program, *words = command.split()
+    assert program == "vipmanager"
+    done = stage.world.agent(pod, {**stage.config, **config}, argv=[*VIPMANAGER, *words])
+    assert done.wait() == 0, done.text

@@ -1,0 +1,113 @@
+"""A pod in memory for doctor: well at first, ready to be made ill."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from vipmanager.app.survey import Worlds
+from vipmanager.core.failures import Failure
+from vipmanager.core.settings import Pattern, Rate, Settings
+from vipmanager.core.values import Address, CloudState, RouteTable
+from vipmanager.doctor.check import Result
+from vipmanager.doctor.examine import examine
+from vipmanager.doctor.readings import Readings
+from vipmanager.doctor.table import CHECKS
+from vipmanager.doctor.vpc import NO_MANAGE
+from vipmanager.edges.identity import Credentials
+from vipmanager.edges.memory import MemoryCloud, MemoryKernel, MemoryMetadata
+from vipmanager.engine.inbox import Inbox, SystemClock
+from vipmanager.engine.observe import Observer
+from vipmanager.engine.passes import Passes
+from vipmanager.engine.wave import Pace, Wave
+from worlds import cloud, interface, kernel, networks, node, pod
+
+STATIC = Credentials(source="the environment", expires=None)
+
+
+@dataclass
+class Body:
+    """A container in memory."""
+
+    admin: bool = True
+    filters: Mapping[str, int] = field(default_factory=dict)
+    silent: frozenset[str] = frozenset()
+
+    def may_administer(self) -> bool:
+        return self.admin
+
+    def rp_filter(self, interface: str) -> int:
+        return self.filters.get(interface, 0)
+
+    def answers(self, interface: str, neighbour: Address) -> bool:
+        return f"{neighbour} on {interface}" not in self.silent
+
+
+@dataclass
+class Sky:
+    """AWS's answers to who and when, in memory."""
+
+    found: Credentials | Failure = STATIC
+    skew: float | Failure | None = 1.0
+
+    def credentials(self) -> Credentials:
+        if isinstance(self.found, Failure):
+            raise self.found
+        return self.found
+
+    def ahead(self, region: str) -> float | None:
+        assert region == "eu-central-1"
+        if isinstance(self.skew, Failure):
+            raise self.skew
+        return self.skew
+
+
+class Ward:
+    """A pod whose agent has done its work, ready to be made ill."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        state = cloud()
+        tagged = MappingProxyType({NO_MANAGE: "true"})
+        enis = tuple(replace(e, tags=tagged) for e in state.enis)
+        self.settings = settings or Settings(
+            peers={1: networks("10.0.100.0/24"), 2: networks("10.0.101.0/24")}
+        )
+        self.kernel = MemoryKernel(pod())
+        if self.settings.pattern is Pattern.SUBNET:
+            self.kernel = MemoryKernel(
+                kernel(interface("a", 1, "10.0.254.1"), interface("a", 2, "10.0.254.17"))
+            )
+        self.metadata = MemoryMetadata(node())
+        self.strict = MemoryMetadata(node())
+        self.cloud = MemoryCloud(replace(state, enis=enis))
+        self.host = Body()
+        self.aws = Sky()
+        self.pod = True
+        self._converge()
+
+    def _converge(self) -> None:
+        clock = SystemClock()
+        wave = Wave(self.cloud, pace=Pace(Rate(), clock), clock=clock, inbox=Inbox())
+        observer = Observer(self.kernel, self.metadata, self.cloud, self.settings)
+        passes = Passes(
+            self.settings, observer=observer, kernel=self.kernel, wave=wave, clock=clock
+        )
+        for _ in range(3):
+            passes.run(("start",))
+
+    def change(self, change: Callable[[CloudState], CloudState]) -> None:
+        self.cloud.state = change(self.cloud.state)
+
+    def tables(self, change: Callable[[RouteTable], RouteTable]) -> None:
+        self.change(lambda s: replace(s, tables=tuple(map(change, s.tables))))
+
+    def results(self) -> dict[str, Result]:
+        worlds = Worlds(kernel=self.kernel, metadata=self.metadata, cloud=self.cloud)
+        readings = Readings(
+            self.settings,
+            worlds=lambda: worlds,
+            strict=self.strict,
+            host=self.host,
+            aws=self.aws,
+            pod=self.pod,
+        )
+        return {r.check.code: r for r in examine(CHECKS, readings)}
