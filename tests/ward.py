@@ -13,7 +13,7 @@ from vipmanager.doctor.examine import examine
 from vipmanager.doctor.readings import Readings
 from vipmanager.doctor.table import CHECKS
 from vipmanager.doctor.vpc import NO_MANAGE
-from vipmanager.edges.identity import Credentials
+from vipmanager.edges.aws.identity import Credentials
 from vipmanager.edges.memory import MemoryCloud, MemoryKernel, MemoryMetadata
 from vipmanager.engine.inbox import Inbox, SystemClock
 from vipmanager.engine.observe import Observer

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vipmanager.edges.ec2 import MODELS
+from vipmanager.edges.aws.session import MODELS
 from vipmanager.lab.world import REGION, TAG
 
 HERE = Path(__file__).parent

@@ -16,7 +16,7 @@ from vipmanager.core.evolve import evolve
 from vipmanager.core.failures import Permanent, Transient
 from vipmanager.core.plan import Plan
 from vipmanager.core.values import CloudState, KernelState, RouteTable, VpcId, World
-from vipmanager.edges.ec2 import Ec2
+from vipmanager.edges.aws.ec2 import Ec2
 
 
 class OneTry(Ec2):

@@ -28,7 +28,7 @@ from vipmanager.core.values import (
     VpcId,
     eni_target,
 )
-from vipmanager.edges.ec2 import Ec2
+from vipmanager.edges.aws.ec2 import Ec2
 from vipmanager.edges.memory import MemoryCloud
 from vipmanager.lab.ec2.account import Account
 from vipmanager.lab.ec2.endpoint import Endpoint

@@ -138,7 +138,7 @@ def test_the_agent_writes_routes_only_in_tagged_tables_of_its_vpc(aws: Cloud) ->
 def test_with_every_option_the_agent_may_do_all_that_it_can_call_and_no_more(aws: Cloud) -> None:
     role = "arn:aws:iam::210987654321:role/routes"
     outputs = _agent(aws, "most", *OPTIONS, TrustedBy="nobody", RouteRoleArn=role)
-    [model] = (ROOT / "src/vipmanager/edges/models/ec2").rglob("service-2.json")
+    [model] = (ROOT / "src/vipmanager/edges/aws/models/ec2").rglob("service-2.json")
     calls = json.loads(model.read_text(encoding="utf-8"))["operations"]
     document = _policy(aws, outputs["PolicyArn"])
     assert _actions(document) == {*(f"ec2:{name}" for name in calls), "sts:AssumeRole"}

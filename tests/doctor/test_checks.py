@@ -13,7 +13,7 @@ from vipmanager.core.findings import Condition
 from vipmanager.core.settings import Pattern, Rate, Settings, TagSelector
 from vipmanager.core.values import Address, CloudState, KernelRoute, Mac, PolicyRule, SubnetId
 from vipmanager.doctor.table import CHECKS
-from vipmanager.edges.identity import Credentials
+from vipmanager.edges.aws.identity import Credentials
 from vipmanager.edges.memory import MemoryKernel
 from ward import Body, Ward
 from worlds import eni, interface, kernel, networks, pod, pointed, route, table

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from vipmanager.core.failures import Permanent, Transient
-from vipmanager.edges.identity import Identity
+from vipmanager.edges.aws.identity import Identity
 
 Serve = Callable[[int, Mapping[str, str], str], str]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vipmanager.core.failures import Failure
 from vipmanager.core.values import Mac, VpcId
-from vipmanager.edges.ec2 import Ec2
+from vipmanager.edges.aws.ec2 import Ec2
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import links_down
 from vipmanager.lab.server import HttpAnswer, HttpRequest, Server

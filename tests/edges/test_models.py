@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from vipmanager.edges.ec2 import MODELS
+from vipmanager.edges.aws.session import MODELS
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "trim-models"
 

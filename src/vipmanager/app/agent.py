@@ -13,8 +13,8 @@ from vipmanager.core.failures import Failure
 from vipmanager.core.findings import Kind
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Mode, Settings
+from vipmanager.edges.aws.ec2 import Ec2
 from vipmanager.edges.control import Control
-from vipmanager.edges.ec2 import Ec2
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import IpRoute, NetlinkWatch
 from vipmanager.edges.logs import Log, LogReporter

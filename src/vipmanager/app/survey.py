@@ -21,7 +21,7 @@ from vipmanager.core.values import (
     RouteTable,
     VpcId,
 )
-from vipmanager.edges.ec2 import Ec2
+from vipmanager.edges.aws.ec2 import Ec2
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import IpRoute
 from vipmanager.edges.memory import MemoryKernel, MemoryMetadata

@@ -12,7 +12,7 @@ from vipmanager.core.failures import Failure
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import Address, EniId, KernelState, NodeMetadata, VpcId
-from vipmanager.edges.identity import Credentials, Identity
+from vipmanager.edges.aws.identity import Credentials, Identity
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.proc import Container
 from vipmanager.engine.observe import Observed, Observer
@@ -38,7 +38,7 @@ class Host(Protocol):
 
 
 class Aws(Protocol):
-    """Credentials and time (`edges.identity`)."""
+    """Credentials and time (`edges.aws.identity`)."""
 
     def credentials(self) -> Credentials:
         """Find credentials."""

@@ -5,15 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vipmanager.core.failures import Permanent, Transient
-
-if TYPE_CHECKING:
-    from botocore.session import Session
-
-MODELS = Path(__file__).parent / "models"
+from vipmanager.edges.aws.session import trimmed_session
 
 TIMEOUT = 3.0
 """Seconds for one answer."""
@@ -49,7 +44,7 @@ class Identity:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow to import
 
         try:
-            found: Any = _session().get_credentials()
+            found: Any = trimmed_session().get_credentials()
             if found is None:
                 raise Permanent("no credentials in the environment, in files or from a role")
             found.get_frozen_credentials()
@@ -81,7 +76,7 @@ class Identity:
         )
         answer: Mapping[str, Any]
         try:
-            client: Any = _session().create_client("ec2", region_name=region, config=config)
+            client: Any = trimmed_session().create_client("ec2", region_name=region, config=config)
             answer = client.describe_subnets(MaxResults=5)
         except ClientError as refusal:
             answer = refusal.response
@@ -92,11 +87,3 @@ class Identity:
             return time.time() - parsedate_to_datetime(date).timestamp()
         except ValueError:
             return None
-
-
-def _session() -> "Session":
-    from botocore.session import Session  # noqa: PLC0415 - slow to import
-
-    session = Session()
-    session.get_component("data_loader").search_paths.insert(0, str(MODELS))
-    return session
