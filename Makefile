@@ -1,5 +1,5 @@
 # Every target sets up what it needs in .venv; `make demo` is the place to start.
-.PHONY: demo demo-image test test-deploy test-ipvlan chaos check fix bench bench-full lock clean
+.PHONY: demo demo-image test test-deploy test-ipvlan chaos check fix docs bench bench-full lock clean
 .DEFAULT_GOAL := demo
 SHELL := /bin/bash
 
@@ -40,6 +40,7 @@ check: .venv/ready
 	@.venv/bin/mypy --scripts-are-modules scripts/trim-models
 	@.venv/bin/mypy --scripts-are-modules scripts/chaos
 	@.venv/bin/mypy --scripts-are-modules scripts/show-off
+	@cd scripts/docs && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@cd scripts/bench && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@.venv/bin/lint-imports | tail -n 7
 
@@ -54,6 +55,10 @@ bench: .venv/ready
 bench-full: .venv/ready
 	@scripts/needs ip unshare time
 	@.venv/bin/python scripts/bench --full $(ARGS)
+
+# The parts of the documentation that tables in the code tell.
+docs: .venv/ready
+	@.venv/bin/python scripts/docs
 
 # The pinned dependencies, with hashes and without the address of any index.
 lock: .venv/ready

@@ -81,6 +81,13 @@ def test_a_failover_lasts_from_what_was_wrong_to_its_read_back() -> None:
     assert found["vipmanager_failover_duration_seconds_sum", ()] == 2
 
 
+def test_the_time_for_which_another_pod_has_it_is_no_failover_of_this_one() -> None:
+    right = report(judged=(judged(Verdict.RIGHT),))
+    found = scraped(right, *[report(displaced())] * 60, report(done=(wrote(),)), right)
+    assert found["vipmanager_failover_duration_seconds_count", ()] == 1
+    assert found["vipmanager_failover_duration_seconds_sum", ()] == 2
+
+
 def test_a_start_that_finds_all_right_is_no_failover() -> None:
     found = scraped(report(judged=(judged(Verdict.RIGHT),)))
     assert found["vipmanager_failover_duration_seconds_count", ()] == 0

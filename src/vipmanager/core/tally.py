@@ -58,6 +58,9 @@ class Progress:
         """Give the progress after one more pass, and the failover that it ended."""
         if not report.observed:
             return self, None
+        if report.displaced or report.yielded:
+            # Nothing is on its way back until somebody claims, or the rival dies.
+            return Progress(began=now), None
         writes = self.writes + sum(d.failure is None and is_write(d) for d in report.done)
         if not report.clean:
             began = now - report.seconds if self.began is None else self.began

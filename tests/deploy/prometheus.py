@@ -1,0 +1,148 @@
+"""The real Prometheus in a pod of the lab, with what deploy/observability ships."""
+
+import json
+import re
+import shutil
+import subprocess
+import urllib.parse
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from deploy.rendered import DEPLOY, without
+from staging import wait_until
+from vipmanager.lab.netns import Netns
+
+OBSERVABILITY = DEPLOY / "observability"
+RULES = OBSERVABILITY / "vipmanager-rules.yaml"
+PORT = 9876
+"""Of the agent, as in the shipped ConfigMap."""
+NAMESPACE, POD = "telco", "app-0"
+
+_STALE = "vipmanager_last_good_pass_age_seconds > 300"
+
+
+def need(command: str) -> str:
+    """Find a command of Debian's package prometheus, or skip the test."""
+    found = shutil.which(command)
+    if found is None:
+        without(f"{command} is not installed: apt-get install --no-install-recommends prometheus")
+    return found
+
+
+def promtool(*words: str | Path) -> None:
+    """Run promtool.
+
+    Raises:
+        AssertionError: with what it said.
+    """
+    done = subprocess.run(
+        [need("promtool"), *words], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def impatient(rules: str) -> str:
+    """Give the shipped rules without their patience: no `for`, and 5 s for the 300 s of Stale.
+
+    Everything else stays, ranges and offsets too. promtool tests the real durations.
+    """
+    assert _STALE in rules
+    hasty, count = re.subn(r"(?m)^    for: .*$", "    for: 0s", rules)
+    assert count == len(re.findall(r"for: \d", rules))
+    return hasty.replace(_STALE, _STALE.replace("300", "5"))
+
+
+def discovered() -> list[dict[str, Any]]:
+    """Give the target and its labels as Kubernetes' service discovery does."""
+    labels = {
+        "__meta_kubernetes_pod_container_port_name": "http-vipmanager",
+        "__meta_kubernetes_pod_phase": "Running",
+        "__meta_kubernetes_namespace": NAMESPACE,
+        "__meta_kubernetes_pod_name": POD,
+    }
+    return [{"targets": [f"127.0.0.1:{PORT}"], "labels": labels}]
+
+
+class Prometheus:
+    """Scrapes the sidecar of its pod five times a second; ends with the pod."""
+
+    def __init__(self, pod: Netns, folder: Path) -> None:
+        self._pod = pod
+        self._targets = folder / "targets.json"
+        self.discover(discovered())
+        (folder / "rules.yaml").write_text(impatient(RULES.read_text()))
+        (folder / "prometheus.yaml").write_text(yaml.safe_dump(self._config()))
+        command = [
+            need("prometheus"),
+            f"--config.file={folder / 'prometheus.yaml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            "--web.listen-address=127.0.0.1:9090",
+            "--log.level=warn",
+        ]
+        with (folder / "prometheus.log").open("wb") as log:
+            pod.popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _config(self) -> dict[str, Any]:
+        shipped = yaml.safe_load((OBSERVABILITY / "scrape.yaml").read_text())
+        for job in shipped["scrape_configs"]:
+            # The lab has no Kubernetes that lists pods; the shipped relabelling stays.
+            del job["kubernetes_sd_configs"]
+            job["file_sd_configs"] = [{"files": ["targets.json"]}]
+        pace = {f"{what}_interval": "200ms" for what in ("scrape", "evaluation")}
+        pace["scrape_timeout"] = "200ms"
+        return {"global": pace, "rule_files": ["rules.yaml"], **shipped}
+
+    def discover(self, targets: list[dict[str, Any]]) -> None:
+        """Change what service discovery finds."""
+        fresh = self._targets.with_suffix(".new")
+        fresh.write_text(json.dumps(targets))
+        fresh.rename(self._targets)
+
+    def ask(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
+        """Ask the HTTP API.
+
+        Raises:
+            OSError: it does not answer yet.
+        """
+        query = f"/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+
+        def get() -> bytes:
+            with closing(HTTPConnection("127.0.0.1", 9090, timeout=5)) as connection:
+                connection.request("GET", query)
+                answer = connection.getresponse()
+                body = answer.read()
+            if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                raise ConnectionError("Prometheus is not ready")
+            return body
+
+        return json.loads(self._pod.call(get))["data"]
+
+    def value(self, expression: str) -> list[float]:
+        """Evaluate an expression now; give the values of all samples."""
+        return [
+            float(sample["value"][1]) for sample in self.ask("query", query=expression)["result"]
+        ]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Give the alerts that fire."""
+        found: list[dict[str, Any]] = self.ask("alerts")["alerts"]
+        return found
+
+    def firing(self) -> set[str]:
+        """Name the alerts that fire."""
+        return {alert["labels"]["alertname"] for alert in self.alerts()}
+
+    def wait_for_scrapes(self, count: int) -> None:
+        """Wait until the sidecar was scraped so often, and the rules were evaluated after."""
+        wait_until(lambda: self._scrapes() >= count)
+
+    def _scrapes(self) -> float:
+        try:
+            return max(self.value("count_over_time(vipmanager_ready[1m])"), default=0.0)
+        except OSError:
+            return 0.0

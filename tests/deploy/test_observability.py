@@ -1,0 +1,179 @@
+"""Dashboard and alert rules, by the real Prometheus on a real sidecar."""
+
+import json
+import math
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from deploy.prometheus import NAMESPACE, OBSERVABILITY, POD, PORT, RULES, promtool
+from deploy.rendered import MODES, agent, overlay, pod
+from deploy.scene import FAULTS, Scene, Theatre, check_is_switched_off, check_is_switched_on
+from staging import wait_until
+from vipmanager.edges.metrics import METRICS
+
+ROOT = OBSERVABILITY.parents[1]
+DASHBOARD = json.loads((OBSERVABILITY / "vipmanager-dashboard.json").read_text())
+ALERTS = {rule["alert"]: rule for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]}
+
+
+@pytest.fixture(scope="module")
+def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    made = Theatre(tmp_path_factory)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scene(theatre: Theatre) -> Scene:
+    return theatre.scene()
+
+
+# --- in the lab ---------------------------------------------------------------------------------
+
+
+def expressions() -> dict[str, str]:
+    """Give every expression of the dashboard, by panel and target."""
+    return {
+        f"{panel['title']} {target['refId']}": target["expr"]
+        for panel in DASHBOARD["panels"]
+        for target in panel.get("targets", ())
+    }
+
+
+def filled(expression: str) -> str:
+    """Put in what Grafana does for its variables, with All chosen."""
+    for name in ("namespace", "pod"):
+        expression = expression.replace(f"${name}", ".*")
+    return expression.replace("$__rate_interval", "30s")
+
+
+def test_every_alert_has_its_fault_in_the_lab() -> None:
+    assert FAULTS.keys() == ALERTS.keys()
+
+
+def test_a_healthy_sidecar_raises_no_alert(scene: Scene) -> None:
+    scene.prometheus.wait_for_scrapes(15)
+    assert scene.prometheus.value("vipmanager_ready") == [1]
+    assert scene.prometheus.value("last_over_time(ALERTS[1s])") == []
+
+
+def test_every_panel_has_data_after_a_repair_and_a_fault(scene: Scene) -> None:
+    scene.lose_a_route()
+    wait_until(lambda: scene.prometheus.value("vipmanager_repairs_total") > [0])
+    check_is_switched_on(scene)
+    told = 'ALERTS{alertname="VipmanagerSourceDestCheck"}'
+    wait_until(lambda: scene.prometheus.value(told) == [1])
+    empty = [
+        title
+        for title, expression in expressions().items()
+        if not (values := scene.prometheus.value(filled(expression)))
+        or all(map(math.isnan, values))
+    ]
+    assert empty == []
+    check_is_switched_off(scene)
+    wait_until(lambda: scene.prometheus.value(told) == [])
+
+
+@pytest.mark.parametrize("alert", FAULTS)
+def test_an_alert_fires_in_its_fault_and_not_before(scene: Scene, alert: str) -> None:
+    assert scene.prometheus.firing() == set()
+    fault = FAULTS[alert]
+    fault.strike(scene)
+    wait_until(
+        lambda: alert in (now := scene.prometheus.firing()) and now <= {alert, *fault.company}
+    )
+    found = next(a for a in scene.prometheus.alerts() if a["labels"]["alertname"] == alert)
+    labels, text = found["labels"], found["annotations"]["description"]
+    if alert != "VipmanagerAbsent":
+        assert f"{NAMESPACE}/{POD}" in text
+    named = {"floating_ip", "target", "condition", "action"} & labels.keys()
+    assert [labels[name] for name in named if labels[name] not in text] == []
+    if fault.mend is not None:
+        fault.mend(scene)
+        wait_until(lambda: alert not in scene.prometheus.firing())
+
+
+# --- alerts by their text -----------------------------------------------------------------------
+
+
+def test_alerts_keep_their_patience_in_virtual_time() -> None:
+    promtool("check", "rules", RULES)
+    promtool("test", "rules", Path(__file__).with_name("vipmanager-rules-test.yaml"))
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_has_a_severity_and_a_runbook_that_exists(alert: str) -> None:
+    rule = ALERTS[alert]
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    file, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+    headings = re.findall(r"(?m)^#+ (.*)$", (ROOT / file).read_text())
+    assert anchor == alert.lower()
+    assert alert in headings
+
+
+def test_the_rules_become_an_object_for_the_operator_as_the_readme_says() -> None:
+    block = (OBSERVABILITY / "README.md").read_text().split("<!-- operator -->")[1]
+    block = block.partition("<!-- end of operator -->")[0]
+    command = "".join(line.strip("\n") + "\n" for line in block.splitlines() if line[:4] == "    ")
+    pipe, _, end = command.rpartition("|")
+    assert end.split() == ["kubectl", "apply", "-f", "-"]
+    done = subprocess.run(
+        ["sh", "-c", pipe], cwd=OBSERVABILITY, capture_output=True, text=True, check=True
+    )
+    made = yaml.safe_load(done.stdout)
+    assert (made["apiVersion"], made["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
+    assert made["spec"] == yaml.safe_load(RULES.read_text())
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "initContainer"])
+def test_the_shipped_pods_have_the_port_that_is_scraped(mode: str) -> None:
+    ports = agent(pod(overlay(f"nonvpc-{mode}")))["ports"]
+    assert ports == [{"name": "http-vipmanager", "containerPort": PORT}]
+    monitor = yaml.safe_load((OBSERVABILITY / "podmonitor.yaml").read_text())
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] == "http-vipmanager"
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "vipmanager"}]
+
+
+# --- the dashboard ------------------------------------------------------------------------------
+
+
+def test_panels_have_ids_of_their_own_units_and_the_chosen_data_source() -> None:
+    assert DASHBOARD["schemaVersion"] >= 36  # data sources by uid
+    assert DASHBOARD["templating"]["list"][0]["type"] == "datasource"
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    chosen = {"type": "prometheus", "uid": "${datasource}"}
+    for panel in panels:
+        if panel["type"] == "row":
+            continue
+        assert panel["description"], panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["targets"], panel["title"]
+        assert {json.dumps(t["datasource"]) for t in (panel, *panel["targets"])} == {
+            json.dumps(chosen)
+        }
+
+
+def test_panels_fill_the_grid_and_cover_nothing() -> None:
+    cells: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        mine = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert not cells & mine, panel["title"]
+        cells |= mine
+    assert len(cells) == 24 * (1 + max(y for _, y in cells))
+
+
+def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
+    texts: list[Any] = [*expressions().values(), *(rule["expr"] for rule in ALERTS.values())]
+    used = {name for text in texts for name in re.findall(r"\bvipmanager_\w+", text)}
+    known = {f"{m.name}{end}" for m in METRICS for end in ("", "_bucket", "_count")}
+    assert used <= known
+    assert [m.name for m in METRICS if not any(name.startswith(m.name) for name in used)] == []
