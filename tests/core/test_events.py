@@ -26,14 +26,16 @@ def test_a_move_is_one_event_for_each_destination_however_many_tables() -> None:
 
 
 def test_tables_that_could_not_be_written_are_counted_beside_those_that_were() -> None:
-    [[moved]] = told(report(failed(), done=(wrote(0), wrote(1, DENIED), wrote(2, DENIED))))
+    [[moved, denied]] = told(report(failed(), done=(wrote(0), wrote(1, DENIED), wrote(2, DENIED))))
     assert moved.message == (
         "192.168.0.1/32 now points at eni-a1 in 1 route table, 0.1 s; 2 could not be written"
     )
+    assert denied.reason is Reason.REFUSED
+    assert "access denied; allow it" in denied.message
 
 
 def test_what_moved_nothing_and_what_no_one_has_to_act_on_is_no_event() -> None:
-    quiet = report(failed(), waiting(), skipped(), done=(marked(), wrote(0, DENIED)))
+    quiet = report(waiting(), skipped(), done=(marked(), wrote(0, DENIED)))
     assert told(report(), quiet) == [(), ()]
 
 

@@ -77,7 +77,8 @@ def occurrences(report: Report, told: Told) -> tuple[tuple[Occurrence, ...], Tol
 
 
 def _worth(finding: Finding) -> bool:
-    return finding.kind is Kind.REFUSED or finding.condition is Condition.DISPLACED
+    """Tell what needs a person from what passes."""
+    return finding.kind in {Kind.REFUSED, Kind.FAILED}
 
 
 def _moved(report: Report) -> Iterator[Occurrence]:
@@ -108,7 +109,7 @@ def _refused(new: list[Finding]) -> Iterator[Occurrence]:
     """One for each condition: a wrong selection of tables is one mistake, not fifty."""
     alike: dict[Condition, list[Finding]] = {}
     for finding in new:
-        if finding.kind is Kind.REFUSED:
+        if finding.condition is not Condition.DISPLACED:
             alike.setdefault(finding.condition, []).append(finding)
     for condition, findings in alike.items():
         more = f" (and {len(findings) - 1} more like it)" if len(findings) > 1 else ""
