@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from vipmanager.app import survey
+from vipmanager.cli.command import Commands, add_command
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.cli.scope import Scope, add_scope, scope
 from vipmanager.cli.terminal import BAD, GOOD, findings, print_json, show, table
@@ -37,14 +38,14 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "cleanup",
-        help="remove the routes of the floating IPs",
+        summary="remove the routes of the floating IPs",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EPILOG,
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(

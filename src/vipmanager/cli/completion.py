@@ -2,6 +2,8 @@
 
 import argparse
 
+from vipmanager.cli.command import Commands, add_command
+
 _EPILOG = """\
 examples:
   vipmanager completion bash > /etc/bash_completion.d/vipmanager
@@ -9,17 +11,14 @@ examples:
 """
 
 
-def add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    whole: argparse.ArgumentParser,
-) -> None:
+def add(commands: Commands, whole: argparse.ArgumentParser) -> None:
     """Add the command; `whole` is the parser to complete."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "completion",
-        help="print the completion script of a shell",
+        summary="print the completion script of a shell",
         description="Print the script with which a shell completes commands and flags.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EPILOG,
     )
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     parser.set_defaults(run=run, whole=whole)

@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from vipmanager.cli.command import Commands, add_command
 from vipmanager.lab import sandbox
 
 _DESCRIPTION = """\
@@ -25,14 +26,14 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "demo",
-        help="fail a zone in the lab and watch the floating IPs follow",
+        summary="fail a zone in the lab and watch the floating IPs follow",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EPILOG,
     )
     parser.add_argument(
         "--pattern",

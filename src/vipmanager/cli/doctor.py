@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
+from vipmanager.cli.command import Commands, add_command
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.cli.scope import add_scope, scope
 from vipmanager.cli.terminal import BAD, GOOD, QUIET, print_json, show, table
@@ -44,14 +45,14 @@ _STYLES = {
 }
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "doctor",
-        help="check everything that a floating IP needs",
+        summary="check everything that a floating IP needs",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EPILOG,
     )
     parser.add_argument("--output", choices=("text", "json"), default="text")
     add_scope(parser)

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from vipmanager.cli.command import Commands, add_command
 from vipmanager.lab import sandbox
 
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "lab",
-        help="the demo's world at a prompt, with faults on command",
+        summary="the demo's world at a prompt, with faults on command",
         description="A VPC on this machine to try things in; `help` lists the commands.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EPILOG,
     )
     parser.add_argument("--tables", type=int, default=4, help="route tables [4]")
     parser.add_argument("--latency-ms", type=float, default=80, help="of every EC2 call [80]")

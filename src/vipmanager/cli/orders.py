@@ -2,6 +2,7 @@
 
 import argparse
 
+from vipmanager.cli.command import Commands, add_command
 from vipmanager.core.order import Order
 from vipmanager.edges.control import ask
 
@@ -22,16 +23,16 @@ and to hold them again. The other pod's agent yields.
 }
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the commands."""
     for order in Order:
         name = order.name.lower()
-        parser = commands.add_parser(
+        parser = add_command(
+            commands,
             name,
-            help=_HELP[order],
+            summary=_HELP[order],
             description=_DESCRIPTION[order],
-            epilog=f"example:\n  kubectl exec POD -c vipmanager -- vipmanager {name}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            examples=f"example:\n  kubectl exec POD -c vipmanager -- vipmanager {name}",
         )
         parser.set_defaults(run=run, order=order)
 

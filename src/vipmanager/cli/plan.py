@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from vipmanager.app import survey
+from vipmanager.cli.command import Commands, add_command
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.cli.scope import add_scope, scope
 from vipmanager.cli.terminal import BAD, GOOD, findings, print_json, show, table
@@ -30,14 +31,14 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "plan",
-        help="show what run would change",
+        summary="show what run would change",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EPILOG,
     )
     parser.add_argument("--output", choices=("text", "json"), default="text")
     add_scope(parser)

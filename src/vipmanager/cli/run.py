@@ -6,6 +6,7 @@ import sys
 from typing import NoReturn
 
 from vipmanager.app import agent
+from vipmanager.cli.command import Commands, add_command
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.edges.settings import SettingsError
 
@@ -24,14 +25,14 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "run",
-        help="steer the pod's floating IPs (the container's command)",
+        summary="steer the pod's floating IPs (the container's command)",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EPILOG,
     )
     add_keys(parser)
     parser.set_defaults(run=run)

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from vipmanager.app import survey
+from vipmanager.cli.command import Commands, add_command
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.cli.scope import Scope, add_scope, scope
 from vipmanager.cli.terminal import BAD, GOOD, QUIET, findings, print_json, show, table
@@ -44,14 +45,14 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "status",
-        help="show where each floating IP points",
+        summary="show where each floating IP points",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EPILOG,
     )
     parser.add_argument("--all", action="store_true", help="every route of this kind in the VPC")
     how = parser.add_mutually_exclusive_group()
