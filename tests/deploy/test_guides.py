@@ -1,0 +1,285 @@
+"""README, docs/deploy.md and docs/migrate.md: what they tell people to type works."""
+
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.rendered import OVERLAYS
+from deploy.stacks import cloud, decided, template
+from guide.aws import Aws
+from guide.kubectl import Kubectl
+from guide.pages import NEEDS, PAGES, ROOT, Block, UnmarkedError, blocks, parse, text
+from guide.stage import VIPMANAGER
+from guide.terminal import Program, Terminal
+from guide.walk import OTHERS, Walker, lay_out, nothing
+from guide.words import WrongCommandError, operation
+from staging import converged, wait_until
+from vipmanager.cli import main
+from vipmanager.lab.world import TAG, World
+
+ALL = [block for page in PAGES for block in blocks(page)]
+GUIDE = [block for block in ALL if block.page == "docs/deploy.md"]
+FLOATING = {
+    "nonvpc": ("192.168.0.1/29", "192.168.0.2/29"),
+    "vpc": ("10.0.254.1/28", "10.0.254.17/28"),
+}
+EVERYWHERE = (
+    "right: 2 floating IPs",
+    "eu-central-1b  live",
+    "0% packet loss",
+    "Nothing of ours is left",
+)
+"""What the guide says that one sees."""
+SIDECARS = (*EVERYWHERE, "Sidecar: ready", "Changes: 0")
+MADE = {"deploy/mine", "deploy/mine/kustomization.yaml", "deploy/mine/values.yaml"}
+"""What the commands themselves make."""
+
+
+# --- what can be told by looking ---------------------------------------------------------------
+
+
+def test_every_page_has_commands_and_every_block_says_what_it_needs() -> None:
+    assert {block.page for block in ALL} == set(PAGES)
+    assert {block.needs for block in GUIDE} == set(NEEDS)
+
+
+@pytest.mark.parametrize("body", ["```sh\nls\n```\n", "```\n# AWS, at home\nls\n```\n"])
+def test_a_block_without_a_mark_is_found(body: str) -> None:
+    with pytest.raises(UnmarkedError, match=r"page\.md:3: expected a first line"):
+        parse("page.md", f"# Page\n\n{body}")
+
+
+@pytest.mark.parametrize("block", ALL, ids=str)
+def test_bash_can_read_it(block: Block) -> None:
+    done = subprocess.run(
+        ["bash", "-n"], input=block.text, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_it_names_is_there(page: str) -> None:
+    names = set(re.findall(r"(?<![\w/.-])(?:deploy|docs|scripts)/[\w./-]*\w", text(page)))
+    assert names
+    assert [name for name in sorted(names - MADE) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    lost = []
+    for link in re.findall(r"\]\(([^)]+)\)", text(page)):
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        if "://" in link:
+            continue
+        headings = re.findall(r"(?m)^#+ (.*)$", target.read_text()) if anchor else []
+        anchors = {re.sub(r"[^\w\- ]", "", h).replace(" ", "-").lower() for h in headings}
+        if not target.exists() or (anchor and anchor not in anchors):
+            lost.append(link)
+    assert lost == []
+
+
+def test_the_guide_explains_its_marks_and_names_every_overlay() -> None:
+    guide = text("docs/deploy.md")
+    assert [need for need in NEEDS if f"| `# {need}` |" not in guide] == []
+    assert [name for name in OVERLAYS if f"`{name}`" not in guide] == []
+
+
+# --- what can be told by typing ----------------------------------------------------------------
+
+
+def _commands(block: Block) -> Iterator[list[str]]:
+    """Give the words of each `vipmanager ...`, with every variable as a likely value."""
+    likely = {"VPC": "vpc-1", "FLOATING_IP1": "192.168.0.1", "FLOATING_IP2": "192.168.0.2"}
+    whole = block.text.replace("\\\n", " ")
+    for line in re.findall(r"(?m)(?:^|-- )vipmanager (.*)$", whole):
+        filled = re.sub(r'"\$(\w+)"', lambda it: likely[it[1]], line)
+        yield filled.split()
+
+
+@pytest.mark.parametrize(
+    "words", [words for block in ALL for words in _commands(block)], ids=" ".join
+)
+def test_vipmanager_understands_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main([words[0], "--help"])
+    said = capsys.readouterr()
+    assert ended.value.code == 0, said.err
+    assert [word for word in words if word.startswith("--") and word not in said.out] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_in_its_sentences_are_there(page: str) -> None:
+    help_text = subprocess.run(
+        [*VIPMANAGER, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    named = set(re.findall(r"`vipmanager ([a-z]+)", text(page)))
+    assert [name for name in sorted(named) if not re.search(rf"(?m)^ +{name}\b", help_text)] == []
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"\bmake ([a-z-]+)`", text(page)))
+    assert [it for it in sorted(targets) if not re.search(rf"(?m)^{it}:", makefile)] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("ec3 describe-subnets", "no such service"),
+        ("ec2 describe-subnet", "no such command"),
+        ("ec2 describe-subnets --filter Name=vpc-id,Values=a", "no option --filter"),
+        ("ec2 describe-subnets --filters Nome=vpc-id,Values=a", "Filter has no Nome"),
+        ("ec2 create-subnet --cidr-block 10.0.0.0/24", "VpcId"),
+    ],
+)
+def test_a_wrong_aws_command_is_found(words: str, complaint: str) -> None:
+    with pytest.raises(WrongCommandError, match=complaint):
+        operation(words.split())
+
+
+def test_shorthand_is_read_as_the_aws_cli_reads_it() -> None:
+    words = "ec2 authorize-security-group-ingress --ip-permissions"
+    asked = operation([*words.split(), "IpProtocol=-1,IpRanges=[{CidrIp=10.0.0.1/32}]"])
+    assert asked.parameters == {
+        "IpPermissions": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.0.0.1/32"}]}]
+    }
+    asked = operation(["ec2", "describe-subnets", "--filters", "Name=vpc-id,Values=a,b"])
+    assert asked.parameters == {"Filters": [{"Name": "vpc-id", "Values": ["a", "b"]}]}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_stacks_are_created_as_they_are_typed(page: str, tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    with cloud() as it:
+        real = {
+            "VpcId": it.vpc,
+            "ClusterControlPlaneSecurityGroup": it.control_plane,
+            "EniSecurityGroups": it.control_plane,
+            "Zone1NodeSubnet": it.subnets["a0"],
+            "Zone1EniSubnets": f"{it.subnets['a1']},{it.subnets['a2']}",
+            "Zone2NodeSubnet": it.subnets["b0"],
+            "Zone2EniSubnets": f"{it.subnets['b1']},{it.subnets['b2']}",
+            "CreateAccessEntry": "false",  # moto does not know AWS::EKS::AccessEntry
+        }
+        aws = Aws(vpc=it.vpc)
+        programs: dict[str, Program] = {
+            "aws": aws,
+            "kubectl": Kubectl(),
+            "vipmanager": nothing,
+            **OTHERS,
+        }
+        with Terminal(tmp_path, programs) as terminal:
+            # What the blocks for the lab leave, which are not typed here.
+            terminal.type("PEERS_GROUP=sg-1 ENI_SUBNETS1=subnet-1 ENI_SUBNETS2=subnet-2")
+            terminal.type("mkdir deploy/mine")
+            for block in blocks(page):
+                if block.needs in {"AWS", "Docker", "cluster"} or "CLUSTER=" in block.text:
+                    terminal.type(block.text)
+        assert aws.stacks
+        for stack in aws.stacks:
+            given = dict(stack.parameters) | {
+                key: value
+                for key, value in real.items()
+                if key in template(stack.template)["Parameters"]
+            }
+            it.create(stack.name, _for_moto(stack.template, given), **given)
+
+
+def _for_moto(name: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """Give a template without what moto does not know."""
+    body = template(name)
+    if name == "agent-role":
+        wishes = {
+            "MayCleanUp": given.get("AllowCleanup") == "true",
+            "MaySwitchCheck": False,
+            "HasRouteRole": False,
+        }
+        body = decided(body, wishes)
+    body["Resources"] = {
+        key: it
+        for key, it in body["Resources"].items()
+        if not it["Type"].startswith(("Custom::", "AWS::EKS::"))
+    }
+    return body
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_following_the_guide_leads_to_a_failover_and_back_to_nothing(
+    overlay: str, tmp_path: Path
+) -> None:
+    pattern = overlay.partition("-")[0]
+    floating = FLOATING[pattern]
+    zones: list[str] = []
+    shown: list[str] = []
+    with World() as world, Walker(world, floating, tmp_path) as walker:
+        before = world.account.state()
+
+        def right() -> bool:
+            return walker.targets() == set(world.nodes[walker.stage.zone].secondary)
+
+        def look(block: Block, printed: str) -> None:
+            shown.append(printed)
+            if "OVERLAY=" in block.text:
+                one, two = (address.partition("/")[0] for address in floating)
+                walker.terminal.type(
+                    f"OVERLAY={overlay} FLOATING_IP1={one} FLOATING_IP2={two} WATCH=2"
+                )
+            elif "stop-instances" in block.text:
+                wait_until(lambda: walker.stage.zone != zones[-1] and right())
+            elif "ping -c" in block.text or "uncordon" in block.text:
+                zones.append(walker.stage.zone)
+                assert right(), printed
+
+        walker.follow([block for block in GUIDE if _concerns(block, overlay)], look)
+        assert zones == ["a", "b", "a"]
+        assert walker.targets() == {None}
+        after = world.account.state()
+        assert [subnet.id for subnet in after.subnets] == [it.id for it in before.subnets]
+        assert not any(tag == TAG for table in after.tables for tag in table.tags)
+        assert {it.name for it in walker.aws.stacks} == walker.aws.deleted
+    promised = SIDECARS if "sidecar" in overlay else EVERYWHERE
+    assert [words for words in promised if words not in "".join(shown)] == []
+
+
+def _concerns(block: Block, overlay: str) -> bool:
+    if "sidecars" in block.only and "initContainer" in overlay:
+        return False
+    return "pattern 2" not in block.only or overlay.startswith("vpc")
+
+
+def test_a_pod_of_the_sample_goes_on_with_the_new_image_and_no_route_changes(
+    tmp_path: Path,
+) -> None:
+    floating = FLOATING["nonvpc"]
+    sample = {
+        "Intf1Peers": "10.10.10.48,10.0.0.0/24",
+        "Intf2Peers": "192.168.1.204",
+        "VPCRTTag": "ALL",
+        "RunAsSidecar": "True",
+        "SubnetBasedLoopbacks": "False",
+    }
+    with World() as world, Walker(world, floating, tmp_path) as walker:
+        enis = world.nodes["a"].secondary
+        for address, eni in zip(floating, enis, strict=True):
+            for table in world.tables:
+                world.account.put_route(table, world.destination(address), eni)
+        shown: list[str] = []
+
+        def look(block: Block, printed: str) -> None:
+            if "VPC=" in block.text:
+                walker.terminal.type(f"VPC={world.vpc}")
+            elif "vipmanager status" in block.text:
+                shown.append(printed)
+
+        walker.follow(blocks("docs/migrate.md"), look)
+        assert all(eni in shown[0] for eni in enis)
+        pod = world.start_pod("pod", "a", floating)
+        args = ["/bin/sh", "-c", "/app/script.sh"]
+        for config in (sample, {**sample, "VPCRTTag": "role=vip", "UseSBR": "True"}):
+            agent = world.agent(pod, config, argv=[*VIPMANAGER, *args])
+            agent.wait_for(converged)
+            agent.close()
+        assert world.writes() == 0
+        assert walker.targets() == set(enis)
