@@ -11,6 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from vipmanager.core.failures import Permanent, Transient
+from vipmanager.core.notice import Notice, departure, interruption
 from vipmanager.core.values import (
     EniId,
     InstanceId,
@@ -79,6 +80,23 @@ class Imds:
                 enis=tuple(self.eni(mac) for mac in macs if mac in listed),
                 macs=listed,
             )
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Read whether AWS is about to take the instance away; 404 tells of nothing.
+
+        Sources: EC2 user guide, "Spot Instance interruption notices"; EC2 Auto Scaling user
+        guide, "Retrieve the target lifecycle state through instance metadata".
+
+        Raises:
+            Transient: IMDS did not answer.
+            Permanent: IMDS refuses.
+        """
+        if self._disabled:
+            raise Permanent("IMDS is switched off by AWS_EC2_METADATA_DISABLED")
+        with self._lock:
+            spot = self._key("spot/instance-action", interruption)
+            state = self._key("autoscaling/target-lifecycle-state", str)
+        return tuple(n for n in (spot, departure(state)) if n is not None)
 
     def instance(self) -> InstanceId:
         """Give the instance id."""

@@ -59,6 +59,8 @@ class MetadataOptions:
     """The IP TTL of the answer that carries a token: 1 ends at the node, 1 to 64."""
     target_lifecycle_state: str | None = None
     """What the instance's Auto Scaling group wants of it, such as `Terminated`."""
+    spot_action: tuple[str, datetime] | None = None
+    """A Spot interruption: `terminate`, `stop` or `hibernate`, and when (UTC)."""
 
     down: bool = False
     """Connections are accepted, requests never answered."""
@@ -116,6 +118,10 @@ def metadata(
         items["local-ipv4"] = str(primary.ipv4[0])
     if options.target_lifecycle_state is not None:
         items["autoscaling/target-lifecycle-state"] = options.target_lifecycle_state
+    if options.spot_action is not None:
+        action, when = options.spot_action
+        document = {"action": action, "time": _stamp(when)}
+        items["spot/instance-action"] = json.dumps(document)
     if credentials is not None:
         items[f"iam/security-credentials/{credentials.role}"] = _role_document(credentials)
     shown = [eni for eni in enis if eni.mac not in options.missing]
@@ -166,18 +172,19 @@ def _interface(state: VpcState, eni: Eni, account: str, card_keys: Iterable[str]
     }
 
 
-def _role_document(credentials: Credentials) -> str:
-    def stamp(moment: datetime) -> str:
-        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+
+def _role_document(credentials: Credentials) -> str:
     document = {
         "Code": "Success",
-        "LastUpdated": stamp(credentials.updated),
+        "LastUpdated": _stamp(credentials.updated),
         "Type": "AWS-HMAC",
         "AccessKeyId": credentials.access_key,
         "SecretAccessKey": credentials.secret_key,
         "Token": credentials.token,
-        "Expiration": stamp(credentials.expiration),
+        "Expiration": _stamp(credentials.expiration),
     }
     return json.dumps(document, indent=2)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from vipmanager.edges import imds as metadata_edge
 from vipmanager.lab.imds import Credentials, Imds, MetadataOptions, lookup, metadata
 from vipmanager.lab.netns import Netns
 from vipmanager.lab.network import Network
@@ -219,6 +220,26 @@ def test_a_roles_credentials(network: Network, node: Client, connect: Connect) -
     assert document["Code"] == "Success"
     assert document["Expiration"] == "2026-01-01T06:00:00Z"
     assert connect(network.host("b").netns).get(folder)[0] == 404
+
+
+def test_what_ends_an_instance_is_there_only_once_it_was_decided(
+    network: Network, imds: Imds, node: Client
+) -> None:
+    spot = "/latest/meta-data/spot/instance-action"
+    group = "/latest/meta-data/autoscaling/target-lifecycle-state"
+    assert (node.get(spot)[0], node.get(group)[0]) == (404, 404)
+    when = datetime(2026, 9, 18, 8, 22, tzinfo=UTC)
+    imds.set_options(
+        "i-a",
+        MetadataOptions(spot_action=("terminate", when), target_lifecycle_state="Terminated"),
+    )
+    document = {"action": "terminate", "time": "2026-09-18T08:22:00Z"}
+    assert json.loads(node.get(spot)[1]) == document
+    assert node.get(group) == (200, "Terminated")
+    agent = metadata_edge.Imds(allow_v1=False, environ={})
+    with contextlib.closing(agent):
+        told = network.host("a").netns.call(agent.notices)
+    assert [n.when for n in told] == [document["time"], None]
 
 
 def items(state: VpcState, options: MetadataOptions) -> dict[str, str]:

@@ -1,0 +1,186 @@
+"""Heartbeat messages as datagrams: what is in them, who may have sent them, and how often.
+
+    vipm | version | kind | sequence | number | third | sender | to | uid | seal
+
+    sequence   counts the sender's datagrams, whatever is in them
+    number     of the probe
+    third      of a probe: the greatest number whose reply was heard
+               of a reply: the transitions of its generation
+    sender     pod UID and nonce, as in the Lease
+    to         whose probe is answered; empty in a probe
+    uid        of a reply: of its generation's Lease
+    seal       the first half of HMAC-SHA256 over all that is before it
+
+Numbers have 8 bytes, in network order; texts have a byte of length before them. With the key of a
+Secret the seal proves that the sender knows it. Without one the key is empty: then it tells
+corruption and strangers' datagrams, and whoever can send to the port can forge it.
+
+RFC 2104 allows an HMAC to be cut to half of its length; a window over sequences is how IPsec
+tells a replayed packet from a late one (RFC 4303, section 3.4.3).
+"""
+
+import hmac
+import struct
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_address
+from typing import Final
+
+from vipmanager.core.election.values import Generation, Message, Probe, Reply
+from vipmanager.core.values import Address
+
+LONGEST: Final = 1024
+"""Bytes; no datagram of ours is longer."""
+WIDTH: Final = 64
+"""Sequences by which a datagram may be late and still be taken."""
+
+_HEAD = struct.Struct("!4sBBQQQ")
+_MAGIC, _VERSION = b"vipm", 1
+_PROBE, _REPLY = 1, 2
+_SEAL = 16
+_TEXT = 255
+
+
+class Trouble(Enum):
+    """Why something was not sent, not taken or not heard; the value is a metric's label."""
+
+    MALFORMED = "malformed"
+    """Something else sends to this port, or another version."""
+    UNAUTHENTIC = "unauthentic"
+    """Sealed with another key."""
+    REPLAYED = "replayed"
+    """Seen before, or too late to tell."""
+    MISDIRECTED = "misdirected"
+    """Meant for another agent, or sent by this one."""
+    REFUSED = "refused"
+    """The other side's kernel says that nobody listens: its agent is gone, its pod is not."""
+    UNREACHABLE = "unreachable"
+    """A router, the other node or a firewall says that the way is closed."""
+    UNSENT = "unsent"
+    """This kernel did not send it, or the address is none."""
+
+
+class Dropped(Exception):
+    """A datagram that is not taken."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.value)
+        self.trouble = trouble
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Datagram:
+    """A message on its way."""
+
+    message: Message
+    sequence: int
+    to: str = ""
+    """The identity that a reply is for: without it, it could be replayed to another standby."""
+
+
+def encode(datagram: Datagram, key: bytes) -> bytes:
+    """Give the bytes of a datagram.
+
+    Raises:
+        ValueError: a name in it is longer than 255 bytes, or a number than 8.
+    """
+    match datagram.message:
+        case Probe(sender=sender, number=number, heard=third):
+            kind, uid = _PROBE, ""
+        case Reply(sender=sender, number=number, generation=generation):
+            kind, uid, third = _REPLY, generation.uid, generation.transitions
+    try:
+        head = _HEAD.pack(_MAGIC, _VERSION, kind, datagram.sequence, number, third)
+    except struct.error as error:
+        raise ValueError(f"{datagram}: {error}") from error
+    body = head + b"".join(map(_text, (sender, datagram.to, uid)))
+    return body + _seal(body, key)
+
+
+def decode(data: bytes, key: bytes) -> Datagram:
+    """Read a datagram.
+
+    Raises:
+        Dropped: as malformed or unauthentic.
+    """
+    body, seal = data[:-_SEAL], data[-_SEAL:]
+    if not _HEAD.size <= len(body) < LONGEST or not body.startswith(_MAGIC):
+        raise Dropped(Trouble.MALFORMED)
+    if not hmac.compare_digest(seal, _seal(body, key)):
+        raise Dropped(Trouble.UNAUTHENTIC)
+    _, version, kind, sequence, number, third = _HEAD.unpack_from(body)
+    try:
+        sender, to, uid = _texts(body[_HEAD.size :])
+    except (ValueError, IndexError):
+        raise Dropped(Trouble.MALFORMED) from None
+    if version != _VERSION or kind not in {_PROBE, _REPLY} or not sender:
+        raise Dropped(Trouble.MALFORMED)
+    if kind == _PROBE:
+        return Datagram(message=Probe(sender=sender, number=number, heard=third), sequence=sequence)
+    reply = Reply(sender=sender, number=number, generation=Generation(uid, third))
+    return Datagram(message=reply, sequence=sequence, to=to)
+
+
+def _seal(body: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, body, "sha256")[:_SEAL]
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    if len(data) > _TEXT:
+        raise ValueError(f"{text[:40]}... is longer than {_TEXT} bytes")
+    return bytes([len(data)]) + data
+
+
+def _texts(data: bytes) -> list[str]:
+    found = []
+    for _ in range(3):
+        length, data = data[0], data[1:]
+        text, data = data[:length], data[length:]
+        if len(text) < length:
+            raise ValueError("cut off")
+        found.append(text.decode())
+    if data:
+        raise ValueError("too long")
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The sequences of one sender that were taken lately."""
+
+    highest: int = -1
+    taken: int = 0
+    """A bit for each sequence from the highest down."""
+
+    def admit(self, sequence: int) -> "Window | None":
+        """Give the window with one more sequence; None where it was taken, or is too old."""
+        ahead = sequence - self.highest
+        if ahead > 0:
+            taken = (self.taken << min(ahead, WIDTH)) | 1
+            return Window(highest=sequence, taken=taken & ((1 << WIDTH) - 1))
+        bit = 1 << -ahead
+        if -ahead >= WIDTH or self.taken & bit:
+            return None
+        return Window(highest=self.highest, taken=self.taken | bit)
+
+
+def endpoint(text: str) -> tuple[Address, int]:
+    """Read `ADDRESS:PORT`, with an IPv6 address in brackets.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, _, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    address = ip_address(bare)
+    number = int(port) if port.isascii() and port.isdecimal() else 0
+    bracketed = f"[{bare}]" if ":" in bare else bare
+    if host != bracketed or "%" in host or not 0 < number < 65536:  # noqa: PLR2004 - 2^16
+        raise ValueError(f"{text!r} is no ADDRESS:PORT")
+    return address, number
+
+
+def shown(address: object, port: int) -> str:
+    """Give an address and a port as `endpoint` reads them."""
+    return f"[{address}]:{port}" if ":" in str(address) else f"{address}:{port}"

@@ -1,0 +1,170 @@
+"""Heartbeats as bytes: what is understood, and what is dropped and why."""
+
+import contextlib
+import hmac
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vipmanager.core.election.values import Generation, Probe, Reply
+from vipmanager.core.heartbeat import (
+    LONGEST,
+    WIDTH,
+    Datagram,
+    Dropped,
+    Trouble,
+    Window,
+    decode,
+    encode,
+    endpoint,
+    shown,
+)
+
+KEY = b"0123456789abcdef"
+PROBE = Datagram(message=Probe(sender="pod-1/n1", number=7, heard=6), sequence=9)
+REPLY = Datagram(
+    message=Reply(sender="pod-2/n2", number=7, generation=Generation("lease-uid", 3)),
+    sequence=12,
+    to="pod-1/n1",
+)
+
+numbers = st.integers(0, 2**64 - 1)
+names = st.text(max_size=60)
+identities = st.text(min_size=1, max_size=60)
+datagrams = st.one_of(
+    st.builds(
+        Datagram,
+        message=st.builds(Probe, sender=identities, number=numbers, heard=numbers),
+        sequence=numbers,
+    ),
+    st.builds(
+        Datagram,
+        message=st.builds(
+            Reply,
+            sender=identities,
+            number=numbers,
+            generation=st.builds(Generation, names, numbers),
+        ),
+        sequence=numbers,
+        to=names,
+    ),
+)
+
+
+@given(datagram=datagrams, key=st.binary(max_size=64))
+def test_what_is_encoded_is_decoded_by_whoever_has_the_key(datagram: Datagram, key: bytes) -> None:
+    data = encode(datagram, key)
+    assert len(data) <= LONGEST
+    assert decode(data, key) == datagram
+
+
+@given(data=st.one_of(st.binary(max_size=2 * LONGEST), st.binary(max_size=90).map(b"vipm".__add__)))
+def test_any_bytes_are_dropped(data: bytes) -> None:
+    for key in (b"", KEY):
+        with pytest.raises(Dropped):
+            decode(data, key)
+
+
+@given(datagram=datagrams, at=st.integers(0, 500), bits=st.integers(1, 255))
+def test_a_datagram_that_was_changed_anywhere_is_dropped(
+    datagram: Datagram, at: int, bits: int
+) -> None:
+    data = bytearray(encode(datagram, KEY))
+    data[at % len(data)] ^= bits
+    with pytest.raises(Dropped):
+        decode(bytes(data), KEY)
+
+
+@given(body=st.binary(max_size=60), kind=st.integers(0, 255), version=st.integers(0, 3))
+def test_even_a_sealed_datagram_may_be_anything(body: bytes, kind: int, version: int) -> None:
+    """Another version may hold the same key."""
+    data = b"vipm" + bytes([version, kind]) + bytes(24) + body
+    data += hmac.digest(KEY, data, "sha256")[:16]
+    with contextlib.suppress(Dropped):
+        assert decode(data, KEY).message.sender
+
+
+@pytest.mark.parametrize("key", [b"", b"another key of 16", KEY[:-1]])
+def test_another_key_is_told_from_garbage(key: bytes) -> None:
+    with pytest.raises(Dropped) as dropped:
+        decode(encode(PROBE, KEY), key)
+    assert dropped.value.trouble is Trouble.UNAUTHENTIC
+    with pytest.raises(Dropped) as dropped:
+        decode(b"GET / HTTP/1.1\r\n\r\n" + bytes(100), key)
+    assert dropped.value.trouble is Trouble.MALFORMED
+
+
+@pytest.mark.parametrize("cut", [1, 16, 40, len(encode(REPLY, KEY)) - 1])
+def test_a_datagram_that_was_cut_is_dropped(cut: int) -> None:
+    with pytest.raises(Dropped):
+        decode(encode(REPLY, KEY)[:-cut], KEY)
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        Datagram(message=Probe(sender="x" * 256, number=1, heard=0), sequence=1),
+        Datagram(message=Probe(sender="x", number=2**64, heard=0), sequence=1),
+        Datagram(message=Probe(sender="x", number=1, heard=-1), sequence=1),
+    ],
+)
+def test_what_does_not_fit_is_not_encoded(datagram: Datagram) -> None:
+    with pytest.raises(ValueError, match="x"):
+        encode(datagram, KEY)
+
+
+@given(st.permutations(range(WIDTH)), st.integers(0, 2**60))
+def test_late_datagrams_are_taken_once_in_any_order(order: list[int], base: int) -> None:
+    window = Window()
+    for number in order:
+        after = window.admit(base + number)
+        assert after is not None
+        window = after
+    assert all(window.admit(base + number) is None for number in order)
+
+
+@given(st.lists(st.integers(0, 200), max_size=300))
+def test_no_sequence_is_taken_twice(sequences: list[int]) -> None:
+    window, taken = Window(), []
+    for sequence in sequences:
+        after = window.admit(sequence)
+        if after is not None:
+            window = after
+            taken.append(sequence)
+    assert len(set(taken)) == len(taken)
+
+
+def test_what_is_older_than_the_window_is_not_taken() -> None:
+    window = Window().admit(1000)
+    assert window is not None
+    assert window.admit(1000 - WIDTH) is None
+    assert window.admit(1000 - WIDTH + 1) is not None
+
+
+@pytest.mark.parametrize("text", ["10.0.0.5:7946", "[fd00::5]:7946"])
+def test_an_endpoint_is_read_and_shown(text: str) -> None:
+    address, port = endpoint(text)
+    assert port == 7946
+    assert shown(address, port) == text
+
+
+def test_an_endpoint_may_be_written_at_length() -> None:
+    assert endpoint("[fd00:0:0:0::5]:1") == (ip_address("fd00::5"), 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ":", "10.0.0.5", "10.0.0.5:", "10.0.0.5:0", "10.0.0.5:65536", "10.0.0.5:x", "fd00::5:7946",
+     "[10.0.0.5]:1", "[fe80::1%eth0]:1", "name:1", "10.0.0.5:-1", "10.0.0.5:٣"],
+)  # fmt: skip
+def test_what_is_no_endpoint_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"ADDRESS:PORT|IPv4 or IPv6"):
+        endpoint(text)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert endpoint(text)[1] > 0
