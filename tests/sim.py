@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from vipmanager.core.actions import CloudAction, CreateRoute, ReplaceRoute
+from vipmanager.core.findings import Finding
 from vipmanager.core.health import Health
 from vipmanager.core.report import Done, Report
 from vipmanager.core.settings import Settings
@@ -223,6 +224,7 @@ class Agent:
         kernel: MemoryKernel | None = None,
         metadata: MemoryMetadata | None = None,
         gap: float = 0.0,
+        gate: Callable[[], Finding | None] = lambda: None,
     ) -> None:
         self.sim = sim
         self.cloud = cloud
@@ -243,6 +245,7 @@ class Agent:
             kernel=self.kernel,
             wave=wave,
             clock=clock,
+            gate=gate,
         )
         self._loop = Loop(
             settings, passes=self.passes, inbox=self.inbox, clock=clock, reporter=self

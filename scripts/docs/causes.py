@@ -42,6 +42,8 @@ CAUSES: Final = {
     "addresses in one subnet",
     Condition.DESTINATION_FORBIDDEN: "AWS keeps this range for itself, or the address is not "
     "unicast",
+    Condition.UNHEALTHY: "the application has not started yet, or fails; or HealthCheck asks "
+    "something that it does not answer",
     Condition.NO_TABLE: "no table has the tag: it was removed, or is spelled differently in "
     "VPCRTTag",
     Condition.TABLE_UNKNOWN: "the id has a slip, the table was deleted, or is of another VPC or "

@@ -288,6 +288,7 @@ def test_every_condition_of_the_agent_is_told_by_a_check() -> None:
         Condition.UNREACHABLE,  # a failed reading is the check that reads
         Condition.TRANSIENT,
         Condition.PERMANENT,
+        Condition.UNHEALTHY,  # a running sidecar tells it, from its own check
         Condition.LEFT_LIVE,  # cleanup
         Condition.LEFT_ORPHAN,
     }

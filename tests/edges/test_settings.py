@@ -116,7 +116,10 @@ BAD = [
     ("LogLevel", "trace", "debug or info"),
     ("OnStop", "withdraw", "keep"),
     ("LeaderElection", "True", "come later"),
-    ("HealthCheck", "http://localhost", "come later"),
+    ("HealthCheck", "localhost:80", "tcp://"),
+    ("HealthIntervalMs", "99", "a whole number from 100 to 60000"),
+    ("HealthRise", "0", "a whole number from 1 to 100"),
+    ("HealthFall", "1.5", "a whole number from 1 to 100"),
     ("Intf1Peers", "10.0.0.1/24", "10.0.0.0/24 or the host 10.0.0.1"),
     ("Intf1Peers", "peer.example.com", "is neither"),
     ("Intf2Peers", "10.0.0.0/33", "is neither"),
@@ -181,7 +184,7 @@ def test_the_rest_of_the_environment_is_nobody_s_concern() -> None:
 
 
 def test_empty_means_default_for_every_key() -> None:
-    names = [k.name for k in KEYS] + ["LeaderElection", "HealthCheck", "Intf1Peers"]
+    names = [k.name for k in KEYS] + ["LeaderElection", "Intf1Peers"]
     assert load(dict.fromkeys(names, "")) == load({})
 
 
@@ -228,3 +231,9 @@ def test_any_environment_gives_settings_or_a_list_of_mistakes(environ: dict[str,
         problems = error.problems or ("",)
     assert all(problems)
     assert all(set(p) <= set("0123456789abcdef.:/") for p in peers)
+
+
+def test_a_health_check_before_the_application_has_started_is_a_contradiction() -> None:
+    with pytest.raises(SettingsError, match="the application starts after its initContainers"):
+        load({"HealthCheck": "tcp://127.0.0.1:80"})
+    assert load({"HealthCheck": "tcp://127.0.0.1:80", "RunAsSidecar": "True"}).health_check

@@ -5,12 +5,13 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from vipmanager.core.failures import Failure
-from vipmanager.core.findings import Kind
+from vipmanager.core.findings import Condition, Finding, Kind, find
+from vipmanager.core.healthcheck import AppHealth, HealthCheck
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Mode, Settings
 from vipmanager.edges.aws.ec2 import Ec2
@@ -115,7 +116,8 @@ def _live(settings: Settings, inbox: Inbox, log: Log, environ: Mapping[str, str]
     observer = Observer(kernel, Imds(allow_v1=settings.imds_v1, environ=environ), cloud, settings)
     pace = Pace(settings.rate, clock)
     wave = Wave(cloud, pace=pace, clock=clock, inbox=inbox)
-    passes = Passes(settings, observer=observer, kernel=kernel, wave=wave, clock=clock)
+    gate = _gate(settings.health_check, settings, inbox) if settings.health_check else _open
+    passes = Passes(settings, observer=observer, kernel=kernel, wave=wave, clock=clock, gate=gate)
     record = Record(inbox=inbox, clock=clock, buckets=pace.buckets)
     reporters: list[Reporter] = [LogReporter(log), record, _Awake()]
     if settings.http_port:
@@ -156,6 +158,32 @@ def _serve(settings: Settings, record: Record, clock: Clock) -> None:
         document=record.document,
         metrics=metrics,
     )
+
+
+def _open() -> None:
+    """Keep nothing back."""
+
+
+def _gate(check: HealthCheck, settings: Settings, inbox: Inbox) -> Callable[[], Finding | None]:
+    """Keep the claims of an application that has not passed its health check."""
+    from vipmanager.edges.healthcheck import Checks  # noqa: PLC0415 - where it is asked for
+
+    checks = Checks(
+        check,
+        interval=settings.health_interval,
+        rise=settings.health_rise,
+        fall=settings.health_fall,
+        changed=lambda _health, _why: inbox.put("health check"),
+    )
+    checks.start()
+
+    def gate() -> Finding | None:
+        pulse = checks.pulse
+        if pulse.health is AppHealth.HEALTHY:
+            return None
+        return find(Condition.UNHEALTHY, "HealthCheck", why=pulse.why)
+
+    return gate
 
 
 def _events(environ: Mapping[str, str], log: Log) -> "PodEvents":

@@ -150,6 +150,12 @@ class Condition(Enum):
         "choose another address",
     )
 
+    # the application
+    UNHEALTHY = _waiting(
+        "the application has not passed its health check: {why}",
+        "mend it, or correct HealthCheck; until then nothing is claimed, and what is held stays",
+    )
+
     # the route tables
     NO_TABLE = _failed(
         "{selector} selects none of the {count} route tables of {vpc}{known}",
@@ -211,8 +217,8 @@ class Condition(Enum):
 
     @property
     def timed(self) -> bool:
-        """Whether the claim rule tells when to look again, so that no back-off is needed."""
-        return self in {Condition.CONTESTED, Condition.NOT_VISIBLE}
+        """Whether something else tells when to look again, so that no back-off is needed."""
+        return self in {Condition.CONTESTED, Condition.NOT_VISIBLE, Condition.UNHEALTHY}
 
 
 @dataclass(frozen=True, slots=True)

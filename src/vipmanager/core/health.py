@@ -7,7 +7,7 @@ wrong. An EC2 API or IMDS that can't be reached is no evidence: nothing that wor
 from dataclasses import dataclass
 
 from vipmanager.core.claim import Verdict
-from vipmanager.core.findings import Kind
+from vipmanager.core.findings import Condition, Kind
 from vipmanager.core.report import Report
 
 
@@ -22,13 +22,15 @@ class Health:
         """Give the health after one more pass."""
         if report.clean:
             return Health(ready=True, why="every floating IP is steered here")
+        sick = next((f for f in report.findings if f.condition is Condition.UNHEALTHY), None)
+        if sick is not None:
+            return Health(ready=False, why=str(sick))
         if not report.observed:
             why = "; ".join(f.text for f in report.findings)
             return Health(ready=self.ready, why=f"the worlds could not be read: {why}")
-        if report.yielded:
-            return Health(ready=False, why=_first(report, Kind.ASKED))
-        if report.displaced:
-            return Health(ready=False, why=_first(report, Kind.FAILED))
+        if report.yielded or report.displaced:
+            why = _first(report, Kind.ASKED if report.yielded else Kind.FAILED)
+            return Health(ready=False, why=why)
         unfixed = {f.subject for f in report.of_kind(Kind.FAILED, Kind.REFUSED)} & {
             str(j.steer.table) for j in report.judged if j.verdict is Verdict.WRITE
         }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
+from vipmanager.core.healthcheck import HealthCheck
 from vipmanager.core.values import Address, Network, RouteTableId
 
 
@@ -70,6 +71,13 @@ class Settings:
     manage_source_dest_check: bool = False
     http_port: int = 0
     kubernetes_events: bool = False
+    health_check: HealthCheck | None = None
+    """What the application has to pass before anything is claimed."""
+    health_interval: float = 1.0
+    """Seconds between checks."""
+    health_rise: int = 1
+    health_fall: int = 3
+    """Results in a row that change its health."""
     log_json: bool = False
     log_level: str = "info"
     protected: tuple[Address, ...] = ()

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from vipmanager.core.healthcheck import HealthCheck, parse
 from vipmanager.core.settings import Mode, Pattern, Rate, Settings, TagSelector
 from vipmanager.core.values import Address, Network, RouteTableId
 
@@ -132,6 +133,27 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _health_check(text: str) -> HealthCheck | None:
+    try:
+        return parse(text) if text else None
+    except ValueError as error:
+        raise _Bad(str(error)) from None
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise _Bad(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _milliseconds(low: int, high: int) -> Callable[[str], float]:
+    whole = _whole(low, high)
+    return lambda text: whole(text) / 1000
+
+
 def _rate(text: str) -> Rate:
     match = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5}(?:\.[0-9]+)?)", text)
     if not match or int(match[1]) < 1 or float(match[2]) <= 0:
@@ -244,6 +266,35 @@ KEYS = (
         meaning="port for /healthz, /readyz, /status and /metrics; 0 is off",
     ),
     Key(
+        name="HealthCheck",
+        field="health_check",
+        parse=_health_check,
+        default="",
+        meaning="until it passes, a sidecar takes no floating IP over: http(s)://HOST:PORT/PATH, "
+        "tcp://HOST:PORT or exec:COMMAND (no shell; in the agent's container, with its rights)",
+    ),
+    Key(
+        name="HealthIntervalMs",
+        field="health_interval",
+        parse=_milliseconds(100, 60_000),
+        default="1000",
+        meaning="milliseconds between health checks, and a check's time limit up to 10 s",
+    ),
+    Key(
+        name="HealthRise",
+        field="health_rise",
+        parse=_whole(1, 100),
+        default="1",
+        meaning="passed checks in a row that make the application healthy",
+    ),
+    Key(
+        name="HealthFall",
+        field="health_fall",
+        parse=_whole(1, 100),
+        default="3",
+        meaning="failed checks in a row that make it unhealthy",
+    ),
+    Key(
         name="KubernetesEvents",
         field="kubernetes_events",
         parse=_flag,
@@ -275,7 +326,6 @@ KEYS = (
 
 RESERVED = {
     "LeaderElection": ("False", "warm standby"),
-    "HealthCheck": ("", "health checks"),
 }
 """Keys of later versions: their default is accepted, anything else is refused."""
 
@@ -308,6 +358,11 @@ def load(environ: Mapping[str, str]) -> Settings:
         text = (environ.get(name) or default).strip()
         if text.lower() != default.lower():
             problems.append(f"{name}={text!r}: expected {default or 'nothing'}; {what} come later")
+    if fields.get("health_check") and fields.get("mode") is Mode.INIT:
+        problems.append(
+            f"HealthCheck={environ['HealthCheck']!r}: expected nothing with RunAsSidecar=False; "
+            "the application starts after its initContainers"
+        )
     problems += _lookalikes(environ)
     if problems:
         raise SettingsError(problems)

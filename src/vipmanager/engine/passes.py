@@ -1,7 +1,7 @@
 """One pass: observe, decide, apply, report."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vipmanager.core import claim
@@ -21,6 +21,7 @@ from vipmanager.core.desired import Desired, Facts, desired
 from vipmanager.core.evolve import evolve
 from vipmanager.core.failures import Failure, Permanent
 from vipmanager.core.findings import Condition, Finding, find
+from vipmanager.core.gate import held_back
 from vipmanager.core.guard import captures, guard
 from vipmanager.core.order import Order
 from vipmanager.core.plan import Plan, plan
@@ -66,12 +67,26 @@ class Passes:
         kernel: Kernel,
         wave: Wave,
         clock: Clock,
+        gate: Callable[[], Finding | None] = lambda: None,
     ) -> None:
+        """Remember nothing yet.
+
+        Args:
+            settings: what the operator asked for.
+            observer: reads the worlds.
+            kernel: is written.
+            wave: writes to EC2.
+            clock: monotonic time.
+            gate: says what keeps this pod from taking anything over; asked once in each pass.
+        """
         self._settings = settings
         self._observer = observer
         self._kernel = kernel
         self._wave = wave
         self._clock = clock
+        self._gate = gate
+        self._shut: Finding | None = None
+        """What keeps the gate shut in this pass."""
         self._memory = Memory()
         self._denied: frozenset[Steer] = frozenset()
         self._yielded = False
@@ -99,6 +114,7 @@ class Passes:
         """Run one pass; failures of the outside worlds become part of the report."""
         self._number += 1
         self._obey(reasons)
+        self._shut = self._gate()
         began = self._clock.now()
         try:
             observed, decided = self._at_once(reasons) or self._after_reading()
@@ -108,7 +124,7 @@ class Passes:
                 reasons=tuple(reasons),
                 seconds=self._clock.now() - began,
                 observed=False,
-                findings=(failure.finding("observe"),),
+                findings=(failure.finding("observe"), *([self._shut] if self._shut else [])),
             )
         done = self._apply(observed.facts, decided)
         self._remember(observed, decided, done)
@@ -169,15 +185,18 @@ class Passes:
             for destination, eni in want.destinations
             if held(facts.kernel, destination, eni)
         )
+        lost = self._lost(want, marked)
         judgement = judge(
             want.steers,
             want.by_id,
             held=self._holding(marked),
-            lost=self._lost(want, marked),
+            lost=lost,
             memory=self._memory,
             now=self._clock.now(),
             luck=random.random(),  # noqa: S311 - jitter
         )
+        if self._shut is not None:
+            judgement = held_back(judgement, self._shut, lost=lost)
         planned = plan(
             self._settings,
             want,

@@ -1,0 +1,42 @@
+"""What an agent may write while its application is not known to be well: it takes nothing.
+
+write                                        why
+a claim                       held back      another pod may be serving
+a repair over a living ENI    held back      the same: that ENI may be a healthy pod's
+any other repair              made           nobody else answers there, and a sick pod may
+"""
+
+from dataclasses import replace
+
+from vipmanager.core.claim import Judged, Judgement, Standing, Verdict, standing
+from vipmanager.core.findings import Finding
+from vipmanager.core.values import EniId
+
+
+def held_back(judgement: Judgement, why: Finding, *, lost: frozenset[EniId]) -> Judgement:
+    """Let the writes wait that would take something, and say why.
+
+    They wait rather than being refused, so that no mark makes a hold of a claim that is open.
+
+    Args:
+        judgement: what would be done otherwise.
+        why: what keeps the gate closed.
+        lost: ENIs known to be gone.
+    """
+    return replace(
+        judgement,
+        judged=tuple(
+            replace(j, verdict=Verdict.WAIT, reason=f"held back: {j.reason}")
+            if _takes(j, lost)
+            else j
+            for j in judgement.judged
+        ),
+        findings=(*judgement.findings, why),
+    )
+
+
+def _takes(judged: Judged, lost: frozenset[EniId]) -> bool:
+    if judged.verdict is not Verdict.WRITE:
+        return False
+    rival = standing(judged.route, judged.steer.eni, lost) is Standing.RIVAL
+    return rival or not judged.repair

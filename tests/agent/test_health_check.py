@@ -1,0 +1,58 @@
+"""A pod whose application is not well takes nothing from one whose application is."""
+
+import sys
+from collections.abc import Callable
+
+from staging import Stage, converged, wait_until
+from vipmanager.lab.netns import Netns
+from vipmanager.lab.process import Process
+from vipmanager.lab.world import World
+
+PORT = "7000"
+CHECK = {"HealthCheck": f"tcp://127.0.0.1:{PORT}", "HealthIntervalMs": "100"}
+
+
+def serve(stage: Stage, pod: Netns) -> Process:
+    """Start an application that listens."""
+    argv = [sys.executable, "-m", "http.server", PORT, "--bind", "127.0.0.1"]
+    return stage.world.run(pod, argv, stream="stderr")
+
+
+def test_a_pod_claims_as_soon_as_its_application_is_well(stage: Stage) -> None:
+    pod = stage.pod()
+    agent = stage.sidecar(pod, ResyncSeconds="3600", **CHECK)
+    agent.wait_for(lambda r: "has not passed its health check" in r["text"])
+    assert stage.world.writes() == 0
+    serve(stage, pod)
+    agent.wait_for(converged)
+    assert stage.points_at("a")
+
+
+def test_a_crash_looping_pod_takes_nothing_from_the_pod_that_serves(
+    make_world: Callable[..., World],
+) -> None:
+    stage = Stage(make_world(tables=4))
+    old = stage.pod("a", name="old")
+    serve(stage, old)
+    holder = stage.sidecar(old, **CHECK)
+    holder.wait_for(converged)
+    new = stage.pod("b", name="new")
+    sick = stage.sidecar(new, **CHECK)
+    sick.wait_for(lambda r: "has not passed its health check" in r["text"])
+    reads = stage.world.endpoint.counts()["DescribeRouteTables"]
+    wait_until(lambda: stage.world.endpoint.counts()["DescribeRouteTables"] > reads + 10)
+    assert stage.points_at("a")
+    serve(stage, new)
+    sick.wait_for(converged)
+    assert stage.points_at("b")
+
+
+def test_an_application_that_falls_ill_keeps_what_it_holds_and_is_unready(stage: Stage) -> None:
+    pod = stage.pod()
+    application = serve(stage, pod)
+    agent = stage.sidecar(pod, **CHECK)
+    agent.wait_for(converged)
+    application.close()
+    agent.wait_for(lambda r: "has not passed its health check" in r["text"])
+    stage.world.account.drop_route(stage.world.tables[0], "192.168.0.1/32")
+    wait_until(lambda: stage.points_at("a"))
