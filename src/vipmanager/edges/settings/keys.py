@@ -1,0 +1,193 @@
+"""The configuration table: every key, what it sets, and what a person reads about it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vipmanager.core.settings import Mode, Pattern
+from vipmanager.edges.settings.words import (
+    flag,
+    globs,
+    health_check,
+    milliseconds,
+    networks,
+    number,
+    one_of,
+    port,
+    rate,
+    role,
+    table_ids,
+    tags,
+    whole,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One row of the configuration table."""
+
+    name: str
+    field: str
+    parse: Callable[[str], Any]
+    default: str
+    meaning: str
+
+
+KEYS = (
+    Key(
+        name="VPCRTTag",
+        field="tags",
+        parse=tags,
+        default="ALL",
+        meaning="which route tables: ALL, key, or key=value; several separated by commas; "
+        "* and ? match as in EC2's filters",
+    ),
+    Key(
+        name="RunAsSidecar",
+        field="mode",
+        parse=lambda text: Mode.SIDECAR if flag(text) else Mode.INIT,
+        default="False",
+        meaning="False: converge, verify, exit (initContainer). True: keep it so (sidecar)",
+    ),
+    Key(
+        name="SubnetBasedLoopbacks",
+        field="pattern",
+        parse=lambda text: Pattern.SUBNET if flag(text) else Pattern.HOST,
+        default="False",
+        meaning="False: floating IPs lie outside the VPC and are routed as /32 or /128. "
+        "True: they lie in dummy subnets, whose whole CIDR is routed",
+    ),
+    Key(
+        name="UseSBR",
+        field="source_routing",
+        parse=flag,
+        default="False",
+        meaning="route by source: answers leave by the interface of their floating IP, "
+        "without peer lists",
+    ),
+    Key(
+        name="VPCRTIds",
+        field="tables",
+        parse=table_ids,
+        default="",
+        meaning="explicit route table ids instead of tags, in order of importance",
+    ),
+    Key(
+        name="RouteRoleArn",
+        field="route_role",
+        parse=role,
+        default="",
+        meaning="role to assume for route tables (shared VPC); ENIs are read with the pod's own",
+    ),
+    Key(
+        name="Interfaces",
+        field="interfaces",
+        parse=globs,
+        default="",
+        meaning="glob patterns of pod interfaces to manage; default: all but lo and the primary",
+    ),
+    Key(
+        name="FloatingIPs",
+        field="floating",
+        parse=networks,
+        default="",
+        meaning="networks that an address must lie in to be steered; default: any",
+    ),
+    Key(
+        name="InitTimeoutSeconds",
+        field="init_timeout",
+        parse=number(0, 86_400, "seconds from 0 (no limit) to 86400"),
+        default="0",
+        meaning="deadline of the initContainer; 0 is no limit",
+    ),
+    Key(
+        name="ResyncSeconds",
+        field="resync",
+        parse=number(1, 86_400, "seconds from 1 to 86400"),
+        default="30",
+        meaning="how often a sidecar reads everything again, +-25 %",
+    ),
+    Key(
+        name="ApiRate",
+        field="rate",
+        parse=rate,
+        default="50/5",
+        meaning="burst/refill of route writes: EC2's bucket, which all pods share",
+    ),
+    Key(
+        name="ManageSourceDestCheck",
+        field="manage_source_dest_check",
+        parse=flag,
+        default="False",
+        meaning="switch the source/dest check off on the ENIs under floating IPs",
+    ),
+    Key(
+        name="HTTPPort",
+        field="http_port",
+        parse=port,
+        default="0",
+        meaning="port for /healthz, /readyz, /status and /metrics; 0 is off",
+    ),
+    Key(
+        name="HealthCheck",
+        field="health_check",
+        parse=health_check,
+        default="",
+        meaning="until it passes, a sidecar takes no floating IP over: http(s)://HOST:PORT/PATH, "
+        "tcp://HOST:PORT or exec:COMMAND (no shell; in the agent's container, with its rights)",
+    ),
+    Key(
+        name="HealthIntervalMs",
+        field="health_interval",
+        parse=milliseconds(100, 60_000),
+        default="1000",
+        meaning="milliseconds between health checks, and a check's time limit up to 10 s",
+    ),
+    Key(
+        name="HealthRise",
+        field="health_rise",
+        parse=whole(1, 100),
+        default="1",
+        meaning="passed checks in a row that make the application healthy",
+    ),
+    Key(
+        name="HealthFall",
+        field="health_fall",
+        parse=whole(1, 100),
+        default="3",
+        meaning="failed checks in a row that make it unhealthy",
+    ),
+    Key(
+        name="KubernetesEvents",
+        field="kubernetes_events",
+        parse=flag,
+        default="False",
+        meaning="post Kubernetes Events on the pod: moved, refused, lost; needs a Role",
+    ),
+    Key(
+        name="LogFormat",
+        field="log_json",
+        parse=lambda text: one_of("text", "json")(text) == "json",
+        default="text",
+        meaning="text or json lines, on stderr",
+    ),
+    Key(
+        name="LogLevel",
+        field="log_level",
+        parse=one_of("debug", "info", "warning", "error"),
+        default="info",
+        meaning="debug, info, warning or error",
+    ),
+    Key(
+        name="OnStop",
+        field="",
+        parse=one_of("keep"),
+        default="keep",
+        meaning="what a stopping sidecar does with its cloud routes: keep them",
+    ),
+)
+
+RESERVED = {
+    "LeaderElection": ("False", "warm standby"),
+}
+"""Keys of later versions: their default is accepted, anything else is refused."""

@@ -1,0 +1,130 @@
+"""The environment and the flags, checked and made into `Settings`; every mistake at once."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from ipaddress import ip_address
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from vipmanager.core.settings import Mode, Settings
+from vipmanager.core.values import Address, Network
+from vipmanager.edges.settings.keys import KEYS, RESERVED
+from vipmanager.edges.settings.words import Bad, networks
+
+
+class SettingsError(Exception):
+    """The configuration can't be used.
+
+    Attributes:
+        problems: one line each, with the key, its value and what is allowed.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+_PEERS = re.compile(r"Intf([1-9][0-9]?)Peers")
+_KNOWN = [*(k.name for k in KEYS), *RESERVED, *(f"Intf{n}Peers" for n in range(1, 10))]
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Build the settings from the environment, over which flags were laid.
+
+    Raises:
+        SettingsError: with every problem found.
+    """
+    fields: dict[str, Any] = {}
+    problems: list[str] = []
+
+    def take(name: str, text: str, field: str, parse: Callable[[str], Any]) -> None:
+        try:
+            value = parse(text.strip())
+        except Bad as bad:
+            problems.append(f"{name}={text!r}: expected {bad}")
+        else:
+            if field:
+                fields[field] = value
+
+    for key in KEYS:
+        take(key.name, environ.get(key.name) or key.default, key.field, key.parse)
+    fields["peers"] = _peers(environ, problems)
+    for name, (default, what) in RESERVED.items():
+        text = (environ.get(name) or default).strip()
+        if text.lower() != default.lower():
+            problems.append(f"{name}={text!r}: expected {default or 'nothing'}; {what} come later")
+    if fields.get("health_check") and fields.get("mode") is Mode.INIT:
+        problems.append(
+            f"HealthCheck={environ['HealthCheck']!r}: expected nothing with RunAsSidecar=False; "
+            "the application starts after its initContainers"
+        )
+    problems += _lookalikes(environ)
+    if problems:
+        raise SettingsError(problems)
+    return Settings(
+        **fields,
+        protected=_protected(environ),
+        region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None,
+        imds_v1=environ.get("AWS_EC2_METADATA_V1_DISABLED", "").lower() != "true",
+    )
+
+
+def _peers(environ: Mapping[str, str], problems: list[str]) -> Mapping[int, tuple[Network, ...]]:
+    peers: dict[int, tuple[Network, ...]] = {}
+    for name in sorted(environ):
+        match = _PEERS.fullmatch(name)
+        if match:
+            try:
+                named = networks(environ[name])
+            except Bad as bad:
+                problems.append(f"{name}={environ[name]!r}: expected {bad}")
+            else:
+                if named:
+                    peers[int(match[1])] = named
+    return MappingProxyType(dict(sorted(peers.items())))
+
+
+def _lookalikes(environ: Mapping[str, str]) -> list[str]:
+    """Find keys that were meant to be ours: a typing mistake must not pass in silence."""
+    known = {name.lower(): name for name in _KNOWN}
+    problems = []
+    for name in sorted(environ):
+        if name in _KNOWN or _PEERS.fullmatch(name) or "_" in name:
+            continue
+        close = get_close_matches(name.lower(), known, n=1, cutoff=0.85)
+        if close:
+            problems.append(
+                f"{name}={environ[name]!r}: unknown key; did you mean {known[close[0]]}?"
+            )
+    return problems
+
+
+_ENDPOINTS = (
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_EC2",
+    "AWS_ENDPOINT_URL_STS",
+)
+
+
+def _protected(environ: Mapping[str, str]) -> tuple[Address, ...]:
+    """Collect the addresses that the pod talks to through its primary interface."""
+    hosts = [environ.get("KUBERNETES_SERVICE_HOST", "")]
+    hosts += [_host(environ.get(name, "")) for name in _ENDPOINTS]
+    found: list[Address] = []
+    for host in hosts:
+        try:
+            found.append(ip_address(host))
+        except ValueError:
+            continue  # a name, or nothing: its address can't be known here
+    return tuple(dict.fromkeys(found))
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
