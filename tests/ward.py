@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from vipmanager.app.survey import Worlds
 from vipmanager.core.failures import Failure
+from vipmanager.core.findings import Finding
 from vipmanager.core.settings import Pattern, Rate, Settings
 from vipmanager.core.values import Address, CloudState, RouteTable
 from vipmanager.doctor.check import Result
@@ -82,6 +83,8 @@ class Ward:
         self.host = Body()
         self.aws = Sky()
         self.pod = True
+        self.sick: Finding | None = None
+        """What the application's health check says."""
         self._converge()
 
     def _converge(self) -> None:
@@ -101,7 +104,12 @@ class Ward:
         self.change(lambda s: replace(s, tables=tuple(map(change, s.tables))))
 
     def results(self) -> dict[str, Result]:
-        worlds = Worlds(kernel=self.kernel, metadata=self.metadata, cloud=self.cloud)
+        worlds = Worlds(
+            kernel=self.kernel,
+            metadata=self.metadata,
+            cloud=self.cloud,
+            gate=lambda: self.sick,
+        )
         readings = Readings(
             self.settings,
             worlds=lambda: worlds,

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pytest
 
 from vipmanager.core.failures import Permanent, Throttled, Transient
-from vipmanager.core.findings import Condition
+from vipmanager.core.findings import Condition, find
 from vipmanager.core.settings import Pattern, Rate, Settings, TagSelector
 from vipmanager.core.values import Address, CloudState, KernelRoute, Mac, PolicyRule, SubnetId
 from vipmanager.doctor.table import CHECKS
@@ -49,6 +49,10 @@ def foreign_rule(ward: Ward) -> None:
 
 def strict_filter(ward: Ward) -> None:
     ward.host.filters = {"net2": 1}
+
+
+def sick(ward: Ward) -> None:
+    ward.sick = find(Condition.UNHEALTHY, "HealthCheck", why="tcp://127.0.0.1:80: refused")
 
 
 def no_imds(ward: Ward) -> None:
@@ -203,6 +207,7 @@ ILLS: tuple[tuple[Callable[[Ward], None], str, str, str, str], ...] = (
     (default_by_net1, "primary-route", "error", "net1", "ip -4 route del default dev net1"),
     (foreign_rule, "policy-rules", "warning", "lookup 100", "ip -4 rule del from 192.168.0.1/32"),
     (strict_filter, "rp-filter", "warning", "net2", "net.ipv4.conf.net2.rp_filter=2"),
+    (sick, "application", "warning", "tcp://127.0.0.1:80: refused", "correct HealthCheck"),
     (no_imds, "imds", "error", "no answer to PUT", "hop limit to 2"),
     (only_v1, "imds", "warning", "IMDSv1", "--instance-id i-a --http-tokens required"),
     (no_endpoint, "endpoint", "error", "eu-central-1", "AWS_ENDPOINT_URL"),
@@ -288,7 +293,6 @@ def test_every_condition_of_the_agent_is_told_by_a_check() -> None:
         Condition.UNREACHABLE,  # a failed reading is the check that reads
         Condition.TRANSIENT,
         Condition.PERMANENT,
-        Condition.UNHEALTHY,  # a running sidecar tells it, from its own check
         Condition.LEFT_LIVE,  # cleanup
         Condition.LEFT_ORPHAN,
     }

@@ -1,12 +1,13 @@
 """Looks at both worlds as the agent does, and writes nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from vipmanager.core.actions import CloudAction
 from vipmanager.core.census import Entry, census, kin
 from vipmanager.core.failures import Failure, Permanent
+from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Rate, Settings
 from vipmanager.core.values import (
@@ -22,6 +23,7 @@ from vipmanager.core.values import (
     VpcId,
 )
 from vipmanager.edges.aws.ec2 import Ec2
+from vipmanager.edges.healthcheck import SLOWEST, examine
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import IpRoute
 from vipmanager.edges.memory import MemoryKernel, MemoryMetadata
@@ -46,6 +48,8 @@ class Worlds:
     kernel: Kernel
     metadata: Metadata
     cloud: Cloud
+    gate: Callable[[], Finding | None] = lambda: None
+    """What keeps the pod from taking anything over: its application's health check."""
 
 
 def here(settings: Settings, environ: Mapping[str, str]) -> Worlds:
@@ -54,7 +58,19 @@ def here(settings: Settings, environ: Mapping[str, str]) -> Worlds:
         kernel=IpRoute(),
         metadata=Imds(allow_v1=settings.imds_v1, environ=environ),
         cloud=Ec2(route_role=settings.route_role),
+        gate=lambda: _sick(settings),
     )
+
+
+def _sick(settings: Settings) -> Finding | None:
+    """Make the health check, if there is one, once."""
+    if settings.health_check is None:
+        return None
+    try:
+        examine(settings.health_check, timeout=min(settings.health_interval, SLOWEST))
+    except Failure as failure:
+        return find(Condition.UNHEALTHY, "HealthCheck", why=str(failure))
+    return None
 
 
 def region(settings: Settings) -> str:
@@ -149,6 +165,7 @@ def rehearse(settings: Settings, worlds: Worlds) -> tuple[Report, ...]:
         kernel=kernel,
         wave=Wave(cloud, pace=Pace(_UNBOUNDED, clock), clock=clock, inbox=inbox),
         clock=clock,
+        gate=worlds.gate,
     )
     reports = [passes.run(("start",))]
     while reports[-1].done and len(reports) < PASSES:

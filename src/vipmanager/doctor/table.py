@@ -207,6 +207,14 @@ CHECKS = (
         after=("route-tables",),
     ),
     Check(
+        code="application",
+        title="the application passes its HealthCheck",
+        why="until it does, the pod takes no floating IP over",
+        conditions=frozenset({Condition.UNHEALTHY}),
+        after=("floating-ips",),
+        pod=True,
+    ),
+    Check(
         code="routes",
         title="each floating IP is routed to its ENI",
         why="subnets with another route, or none, don't reach the floating IP",
