@@ -44,7 +44,7 @@ class Status:
         return before if before is not None and before[0] is verdict else (verdict, now)
 
     def document(self, now: float) -> dict[str, object]:
-        """Give it as /status shows it: JSON values, documented in docs/json.md."""
+        """Give it as /status shows it: JSON values, documented in docs/schema/agent.json."""
         shown: dict[str, object] = {"ready": self.health.ready, "why": self.health.why}
         if self.report is None or self.observed is None:
             return shown
