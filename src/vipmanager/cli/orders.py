@@ -3,6 +3,7 @@
 import argparse
 
 from vipmanager.cli.command import Commands, add_command
+from vipmanager.cli.terminal import print_json
 from vipmanager.core.order import Order
 from vipmanager.edges.control import ask
 
@@ -34,10 +35,17 @@ def add(commands: Commands) -> None:
             description=_DESCRIPTION[order],
             examples=f"example:\n  kubectl exec POD -c vipmanager -- vipmanager {name}",
         )
+        parser.add_argument(
+            "--output", choices=("text", "json"), default="text", help="json: the sidecar's status"
+        )
         parser.set_defaults(run=run, order=order)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Give the order; 0 once a pass has obeyed it."""
-    print(ask(arguments.order.name.lower())["why"])
+    status = ask(arguments.order.name.lower())
+    if arguments.output == "json":
+        print_json(status)
+    else:
+        print(status["why"])
     return 0
