@@ -11,8 +11,8 @@ examples:
 """
 
 
-def add(commands: Commands, whole: argparse.ArgumentParser) -> None:
-    """Add the command; `whole` is the parser to complete."""
+def add(commands: Commands) -> None:
+    """Add the command."""
     parser = add_command(
         commands,
         "completion",
@@ -21,12 +21,14 @@ def add(commands: Commands, whole: argparse.ArgumentParser) -> None:
         examples=_EPILOG,
     )
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
-    parser.set_defaults(run=run, whole=whole)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the script."""
     import shtab  # noqa: PLC0415 - of use in this command alone
 
-    print(shtab.complete(arguments.whole, shell=arguments.shell))
+    from vipmanager.cli import main  # noqa: PLC0415 - it imports the commands
+
+    print(shtab.complete(main.parser(), shell=arguments.shell))
     return 0

@@ -5,9 +5,9 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from vipmanager import __version__
-from vipmanager.cli import run
 from vipmanager.core.failures import Failure
 from vipmanager.edges.settings import SettingsError
 
@@ -17,13 +17,27 @@ FAILED = 1
 _SAMPLE = ["/bin/sh", "-c", "/app/script.sh"]
 """The container's `args` in manifests of the AWS sample; there is no shell, and they mean `run`."""
 
+_MODULES = {
+    "run": "run",
+    "plan": "plan",
+    "status": "status",
+    "doctor": "doctor",
+    "cleanup": "cleanup",
+    "yield": "orders",
+    "claim": "orders",
+    "demo": "demo",
+    "lab": "lab",
+    "completion": "completion",
+}
+"""The module of each command, in the order of the help."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words == _SAMPLE:
         words = ["run"]
-    arguments = _parser(words).parse_args(words)
+    arguments = parser(words).parse_args(words)
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -52,33 +66,26 @@ def _lines(error: Exception) -> Sequence[str]:
             return [f"{first} (vipmanager --debug shows where)"]
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Build the parser of the command that the words name, or of all commands.
+
+    A command starts without importing the others: the agent for a failover's sake, `yield` for a
+    terminating pod's.
+    """
+    whole = argparse.ArgumentParser(
         prog="vipmanager",
         description="Keeps a floating IP reachable when its pod moves to another "
         "Availability Zone.",
     )
-    parser.add_argument(
+    whole.add_argument(
         "--debug", action="store_true", help="show the traceback of an unexpected error"
     )
-    parser.add_argument("--version", action="version", version=f"vipmanager {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run.add(commands)
-    # The agent starts without importing what people use.
-    if "run" not in words[:2]:
+    whole.add_argument("--version", action="version", version=f"vipmanager {__version__}")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    named = next((word for word in words if not word.startswith("-")), "")
+    modules = [_MODULES[named]] if named in _MODULES else dict.fromkeys(_MODULES.values())
+    for module in modules:
+        import_module(f"vipmanager.cli.{module}").add(commands)
+    if named != "run":
         gc.enable()
-        from vipmanager.cli import (  # noqa: PLC0415
-            cleanup,
-            completion,
-            demo,
-            doctor,
-            lab,
-            orders,
-            plan,
-            status,
-        )
-
-        for command in (plan, status, doctor, cleanup, orders, demo, lab):
-            command.add(commands)
-        completion.add(commands, parser)
-    return parser
+    return whole

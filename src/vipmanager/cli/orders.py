@@ -1,9 +1,9 @@
 """`vipmanager yield` and `vipmanager claim`: orders for the sidecar of this pod."""
 
 import argparse
+import json
 
 from vipmanager.cli.command import Commands, add_command
-from vipmanager.cli.terminal import print_json
 from vipmanager.core.order import Order
 from vipmanager.edges.control import ask
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Give the order; 0 once a pass has obeyed it."""
     status = ask(arguments.order.name.lower())
     if arguments.output == "json":
-        print_json(status)
+        print(json.dumps(status, indent=1))
     else:
         print(status["why"])
     return 0
