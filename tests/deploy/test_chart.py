@@ -250,3 +250,10 @@ def test_events_bring_their_role_and_the_pods_token() -> None:
     assert (rule["resources"], rule["verbs"]) == (["events"], ["create", "patch"])
     assert pod(objects)["automountServiceAccountToken"] is True
     assert load(environment(objects)).kubernetes_events
+
+
+def test_with_a_health_check_the_application_does_not_wait_for_the_sidecar() -> None:
+    assert "startupProbe" in agent(pod(chart()))
+    objects = chart({"config": {"HealthCheck": "tcp://127.0.0.1:80"}})
+    assert "startupProbe" not in agent(pod(objects))
+    assert load(environment(objects)).health_check

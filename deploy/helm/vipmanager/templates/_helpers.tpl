@@ -53,8 +53,9 @@ The container, as one item of initContainers (mode nativeSidecar or initContaine
   ports:
   - name: http-vipmanager
     containerPort: {{ $port }}
-  {{- if eq .Values.mode "nativeSidecar" }}
-  {{- /* The application starts once its floating IPs are steered, as after an initContainer. */}}
+  {{- if and (eq .Values.mode "nativeSidecar") (not .Values.config.HealthCheck) }}
+  {{- /* The application starts once its floating IPs are steered, as after an initContainer; with
+         HealthCheck they are steered once the application has started. */}}
   startupProbe:
     httpGet:
       path: /readyz
