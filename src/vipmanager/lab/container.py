@@ -16,7 +16,6 @@ import yaml  # type: ignore[import-untyped]
 
 from vipmanager.lab.seccomp import runtime_default
 
-_STATE = "/run/crun"
 _NODEV = ["nosuid", "noexec", "nodev"]
 _MOUNTS = (
     {"destination": "/proc", "type": "proc", "source": "proc", "options": _NODEV},
@@ -137,7 +136,9 @@ class Bundle:
 
     def _runtime(self, *words: str) -> list[str]:
         without = ["unshare", "--mount", "sh", "-c", _WITHOUT_CGROUPS, "crun"]
-        return [*without, "crun", "--root", _STATE, "--cgroup-manager", "disabled", *words]
+        # With the bundle, in the sandbox's own /run: a container that is killed leaves nothing.
+        root = str(self.folder / "state")
+        return [*without, "crun", "--root", root, "--cgroup-manager", "disabled", *words]
 
 
 def prepare(image: Image, container: Container, environment: Mapping[str, str]) -> Bundle:

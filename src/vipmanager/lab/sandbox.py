@@ -148,7 +148,8 @@ def _private_run() -> None:
         _mount("tmpfs", "/run", "tmpfs", 0)
         for name in names:
             Path("/run", name).mkdir()
-            _mount(f"/proc/self/fd/{old}/{name}", f"/run/{name}", "", _MS_BIND | _MS_REC)
+            with contextlib.suppress(FileNotFoundError):  # it was removed meanwhile
+                _mount(f"/proc/self/fd/{old}/{name}", f"/run/{name}", "", _MS_BIND | _MS_REC)
     finally:
         os.close(old)
 
