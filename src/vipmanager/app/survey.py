@@ -155,11 +155,24 @@ def _told(eni: Eni) -> MetadataEni:
     )
 
 
+def look(settings: Settings, worlds: Worlds) -> Report:
+    """Run one pass as the agent would at its start; write nothing for real."""
+    return _rehearsal(settings, worlds).run(("start",))
+
+
 def rehearse(settings: Settings, worlds: Worlds) -> tuple[Report, ...]:
     """Run passes as the agent would, until one changes nothing; write nothing for real."""
+    passes = _rehearsal(settings, worlds)
+    reports = [passes.run(("start",))]
+    while reports[-1].done and len(reports) < PASSES:
+        reports.append(passes.run(("read back",)))
+    return tuple(reports)
+
+
+def _rehearsal(settings: Settings, worlds: Worlds) -> Passes:
     clock, inbox = SystemClock(), Inbox()
     kernel, cloud = RehearsalKernel(worlds.kernel), RehearsalCloud(worlds.cloud)
-    passes = Passes(
+    return Passes(
         settings,
         observer=Observer(kernel, worlds.metadata, cloud, settings),
         kernel=kernel,
@@ -167,10 +180,6 @@ def rehearse(settings: Settings, worlds: Worlds) -> tuple[Report, ...]:
         clock=clock,
         gate=worlds.gate,
     )
-    reports = [passes.run(("start",))]
-    while reports[-1].done and len(reports) < PASSES:
-        reports.append(passes.run(("read back",)))
-    return tuple(reports)
 
 
 def count(cloud: Cloud, vpcs: Iterable[VpcId], ours: Iterable[EniId]) -> tuple[Entry, ...]:

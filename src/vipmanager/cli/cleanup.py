@@ -103,7 +103,7 @@ def _target(wanted: Settings, environ: Mapping[str, str], about: Scope) -> _Targ
         return _Target(
             worlds=worlds, vpcs=(about.vpc,), enis=about.enis, addresses=about.addresses, pod=False
         )
-    report = survey.rehearse(wanted, worlds)[0]
+    report = survey.look(wanted, worlds)
     if not report.observed:
         raise Permanent(str(report.findings[0]))
     return _Target(

@@ -119,7 +119,7 @@ def _watch(look: "partial[View]", seconds: float) -> int:
 
 def _pod(wanted: Settings, environ: Mapping[str, str]) -> View:
     worlds = survey.here(wanted, environ)
-    report = survey.rehearse(wanted, worlds)[0]
+    report = survey.look(wanted, worlds)
     kernel = worlds.kernel.read()
     targets = {
         EniId(j.route.target.id)
@@ -248,7 +248,7 @@ def _vpc(wanted: Settings, environ: Mapping[str, str], about: Scope) -> View:
         worlds.cloud.connect(survey.region(wanted))
         vpcs, ours = {about.vpc}, set(about.enis)
     else:
-        floating = survey.rehearse(wanted, worlds)[0].floating
+        floating = survey.look(wanted, worlds).floating
         vpcs, ours = {ip.vpc for ip in floating}, {ip.eni for ip in floating}
     entries = survey.count(worlds.cloud, vpcs, ours)
     if about.addresses:

@@ -130,7 +130,7 @@ class Readings:
         return Observer(worlds.kernel, worlds.metadata, worlds.cloud, self.settings).read()
 
     def _report(self) -> Report:
-        return survey.rehearse(self.settings, self.worlds())[0]
+        return survey.look(self.settings, self.worlds())
 
 
 def here(settings: Settings, environ: Mapping[str, str]) -> Readings:
