@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from vipmanager.app import survey
-from vipmanager.cli.command import Commands, add_command
+from vipmanager.cli.command import Commands, add_command, add_output
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.cli.scope import Scope, add_scope, scope
 from vipmanager.cli.terminal import BAD, GOOD, findings, print_json, show, table
@@ -51,7 +51,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--orphans", action="store_true", help="also routes to ENIs that are detached or gone"
     )
-    parser.add_argument("--output", choices=("text", "json"), default="text")
+    add_output(parser)
     add_scope(parser)
     add_keys(parser)
     parser.set_defaults(run=run)

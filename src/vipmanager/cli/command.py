@@ -18,3 +18,10 @@ def add_command(
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_output(options: "argparse._ActionsContainer") -> None:
+    """Add `--output`; docs/schema describes the JSON."""
+    options.add_argument(
+        "--output", choices=("text", "json"), default="text", help="for people or for programs"
+    )

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from vipmanager.cli.command import Commands, add_command
+from vipmanager.cli.command import Commands, add_command, add_output
 from vipmanager.lab import sandbox
 
 _DESCRIPTION = """\
@@ -59,7 +59,7 @@ def add(commands: Commands) -> None:
         default=Path("deploy/manifests/base"),
         help="the manifests for --image [%(default)s]",
     )
-    parser.add_argument("--output", choices=("text", "json"), default="text")
+    add_output(parser)
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the timeline: FILE.svg or FILE.png"
     )

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from vipmanager.cli.command import Commands, add_command
+from vipmanager.cli.command import Commands, add_command, add_output
 from vipmanager.core.order import Order
 from vipmanager.edges.control import ask
 
@@ -35,9 +35,7 @@ def add(commands: Commands) -> None:
             description=_DESCRIPTION[order],
             examples=f"example:\n  kubectl exec POD -c vipmanager -- vipmanager {name}",
         )
-        parser.add_argument(
-            "--output", choices=("text", "json"), default="text", help="json: the sidecar's status"
-        )
+        add_output(parser)
         parser.set_defaults(run=run, order=order)
 
 

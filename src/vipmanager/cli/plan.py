@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from vipmanager.app import survey
-from vipmanager.cli.command import Commands, add_command
+from vipmanager.cli.command import Commands, add_command, add_output
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.cli.scope import add_scope, scope
 from vipmanager.cli.terminal import BAD, GOOD, findings, print_json, show, table
@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
         description=_DESCRIPTION,
         examples=_EPILOG,
     )
-    parser.add_argument("--output", choices=("text", "json"), default="text")
+    add_output(parser)
     add_scope(parser)
     add_keys(parser)
     parser.set_defaults(run=run)

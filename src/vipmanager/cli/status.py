@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from vipmanager.app import survey
-from vipmanager.cli.command import Commands, add_command
+from vipmanager.cli.command import Commands, add_command, add_output
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.cli.scope import Scope, add_scope, scope
 from vipmanager.cli.terminal import BAD, GOOD, QUIET, findings, print_json, show, table
@@ -56,7 +56,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--all", action="store_true", help="every route of this kind in the VPC")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--output", choices=("text", "json"), default="text")
+    add_output(how)
     how.add_argument(
         "--watch",
         nargs="?",
