@@ -1,12 +1,11 @@
 """`vipmanager doctor`, typed in a pod, and what it says."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from staging import Stage
+from staging import Stage, Typed
 from vipmanager.lab.netns import Netns
 
 VIPMANAGER = (sys.executable, "-m", "vipmanager")
@@ -23,16 +22,9 @@ class Visit:
         before: Sequence[str] = (),
         **config: str,
     ) -> None:
-        process = where.popen(
-            [*before, *VIPMANAGER, "doctor", "--output", "json", *words],
-            env=stage.world.container_environment({**stage.config, **config}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        out, err = process.communicate(timeout=60)
-        self.code, self.err = process.returncode, err.decode()
-        self.document: Mapping[str, Any] = json.loads(out) if out else {"checks": []}
+        typed = Typed(stage, where, "doctor", "--output", "json", *words, before=before, **config)
+        self.code, self.err = typed.code, typed.err
+        self.document: Mapping[str, Any] = json.loads(typed.out) if typed.out else {"checks": []}
         self.checks = {c["check"]: c for c in self.document["checks"]}
 
     def state(self, check: str) -> str:

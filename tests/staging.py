@@ -1,11 +1,20 @@
 """A pod with the agent in it, for the tests of the whole."""
 
+import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
 
 from vipmanager.lab.netns import Netns
 from vipmanager.lab.process import Process
 from vipmanager.lab.world import TAG, World
+
+SCHEMAS = Path(__file__).parents[1] / "docs" / "schema"
 
 
 class Stage:
@@ -50,6 +59,34 @@ class Stage:
             bare = floating.partition("/")[0]
             prober.wait_for(lambda r, a=bare: r["event"] == "answered" and r["address"] == a)  # type: ignore[misc]
         prober.close()
+
+
+class Typed:
+    """What a command printed, typed in a namespace, and its exit code."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        where: Netns,
+        *words: str,
+        before: Sequence[str] = (),
+        **config: str,
+    ) -> None:
+        process = where.popen(
+            [*before, sys.executable, "-m", "vipmanager", *words],
+            env=stage.world.container_environment({**stage.config, **config}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = process.communicate(timeout=60)
+        self.code, self.out, self.err = process.returncode, out.decode(), err.decode()
+
+    def document(self, schema: str) -> Mapping[str, Any]:
+        """Give the JSON that was printed, which is as its documentation says."""
+        found: Mapping[str, Any] = json.loads(self.out)
+        jsonschema.validate(found, json.loads((SCHEMAS / f"{schema}.json").read_text()))
+        return found
 
 
 def converged(record: Mapping[str, object]) -> bool:

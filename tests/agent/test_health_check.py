@@ -1,12 +1,10 @@
 """A pod whose application is not well takes nothing from one whose application is."""
 
-import json
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from staging import Stage, converged, wait_until
+from staging import Stage, Typed, converged, wait_until
 from vipmanager.lab.netns import Netns
 from vipmanager.lab.process import Process
 from vipmanager.lab.world import World
@@ -65,28 +63,18 @@ def test_plan_status_and_doctor_know_that_a_sick_application_holds_its_pod_back(
     stage: Stage,
 ) -> None:
     pod = stage.pod()
-    plan = typed(stage, pod, "plan", "--output", "json")
+
+    def typed(command: str) -> Mapping[str, Any]:
+        config = {**CHECK, "RunAsSidecar": "True"}
+        return Typed(stage, pod, command, "--output", "json", **config).document(command)
+
+    plan = typed("plan")
     assert not [c for c in plan["changes"] if c["where"] == "vpc"]
     assert {f["condition"] for f in plan["findings"]} == {"UNHEALTHY"}
-    routes = typed(stage, pod, "status", "--output", "json")["routes"]
+    routes = typed("status")["routes"]
     assert {r["verdict"] for r in routes} == {"wait"}
-    checks = {
-        c["check"]: c["state"] for c in typed(stage, pod, "doctor", "--output", "json")["checks"]
-    }
+    checks = {c["check"]: c["state"] for c in typed("doctor")["checks"]}
     assert checks["application"] == "warning"
     serve(stage, pod)
-    changes = typed(stage, pod, "plan", "--output", "json")["changes"]
+    changes = typed("plan")["changes"]
     assert [c for c in changes if c["where"] == "vpc"]
-
-
-def typed(stage: Stage, pod: Netns, *words: str) -> dict[str, Any]:
-    """Type a command in the pod; give what it printed."""
-    process = pod.popen(
-        [sys.executable, "-m", "vipmanager", *words],
-        env=stage.world.container_environment({**stage.config, **CHECK, "RunAsSidecar": "True"}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-    )
-    out, _ = process.communicate(timeout=60)
-    found: dict[str, Any] = json.loads(out)
-    return found

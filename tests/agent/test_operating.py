@@ -5,40 +5,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
 import pytest
 
-from staging import Stage, converged
-from vipmanager.lab.netns import Netns
+from staging import SCHEMAS, Stage, Typed, converged
 from vipmanager.lab.world import World
-
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
-
-
-class Typed:
-    """What a command printed, and its exit code."""
-
-    def __init__(self, stage: Stage, where: Netns, *words: str, **config: str) -> None:
-        environment = stage.world.container_environment({**stage.config, **config})
-        process = where.popen(
-            [sys.executable, "-m", "vipmanager", *words],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        out, err = process.communicate(timeout=60)
-        self.code, self.out, self.err = process.returncode, out.decode(), err.decode()
-
-    def document(self, schema: str) -> Mapping[str, Any]:
-        """Give the JSON that was printed, which is as its documentation says."""
-        found: Mapping[str, Any] = json.loads(self.out)
-        jsonschema.validate(found, json.loads((SCHEMAS / f"{schema}.json").read_text()))
-        return found
 
 
 def said(records: list[dict[str, Any]]) -> set[str]:
