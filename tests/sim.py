@@ -17,10 +17,11 @@ from vipmanager.core.report import Done, Report
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import CloudState, EniId, Network, RouteTableId
 from vipmanager.edges.memory import MemoryCloud, MemoryKernel, MemoryMetadata
+from vipmanager.engine.claims import Claims
 from vipmanager.engine.loop import Ending, Loop
 from vipmanager.engine.observe import Observer
 from vipmanager.engine.passes import Passes
-from vipmanager.engine.wave import Pace, Wave
+from vipmanager.engine.wave import Fence, Pace, Wave
 from worlds import node, pod
 
 TURNS = 20_000
@@ -183,13 +184,13 @@ class SlowWave(Wave):
     gap: float = 0.0
     agent: "Agent"
 
-    def run(self, actions: Sequence[CloudAction]) -> tuple[Done, ...]:
+    def run(self, actions: Sequence[CloudAction], fence: Fence | None = None) -> tuple[Done, ...]:
         if not self.gap or self.agent.task is None:
-            return super().run(actions)
+            return super().run(actions, fence)
         done: list[Done] = []
         for start in range(0, len(actions), AT_ONCE):
             self.agent.task.sleep(self.gap * random.random())  # noqa: S311 - jitter
-            done += super().run(actions[start : start + AT_ONCE])
+            done += super().run(actions[start : start + AT_ONCE], fence)
         return tuple(done)
 
 
@@ -239,13 +240,13 @@ class Agent:
         clock = SimClock(sim)
         wave = SlowWave(cloud, pace=Pace(settings.rate, clock), clock=clock, inbox=self.inbox)
         wave.gap, wave.agent = gap, self
+        observer = Observer(self.kernel, self.metadata, cloud, settings)
         self.passes = Passes(
             settings,
-            observer=Observer(self.kernel, self.metadata, cloud, settings),
+            observer=observer,
             kernel=self.kernel,
-            wave=wave,
+            rule=Claims(observer=observer, wave=wave, clock=clock, gate=gate),
             clock=clock,
-            gate=gate,
         )
         self._loop = Loop(
             settings, passes=self.passes, inbox=self.inbox, clock=clock, reporter=self

@@ -16,6 +16,7 @@ from vipmanager.doctor.table import CHECKS
 from vipmanager.doctor.vpc import NO_MANAGE
 from vipmanager.edges.aws.identity import Credentials
 from vipmanager.edges.memory import MemoryCloud, MemoryKernel, MemoryMetadata
+from vipmanager.engine.claims import Claims
 from vipmanager.engine.inbox import Inbox, SystemClock
 from vipmanager.engine.observe import Observer
 from vipmanager.engine.passes import Passes
@@ -92,7 +93,11 @@ class Ward:
         wave = Wave(self.cloud, pace=Pace(Rate(), clock), clock=clock, inbox=Inbox())
         observer = Observer(self.kernel, self.metadata, self.cloud, self.settings)
         passes = Passes(
-            self.settings, observer=observer, kernel=self.kernel, wave=wave, clock=clock
+            self.settings,
+            observer=observer,
+            kernel=self.kernel,
+            rule=Claims(observer=observer, wave=wave, clock=clock),
+            clock=clock,
         )
         for _ in range(3):
             passes.run(("start",))

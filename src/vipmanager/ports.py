@@ -4,11 +4,14 @@ Every method may raise `Transient` (try again) or `Permanent` (a person has to a
 else that is expected.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from vipmanager.core.actions import CloudAction, KernelAction
+from vipmanager.core.election.values import Message
 from vipmanager.core.failures import Failure
+from vipmanager.core.heartbeat import Count, Trouble
+from vipmanager.core.lease import LeaseRecord
 from vipmanager.core.report import Report
 from vipmanager.core.values import (
     Eni,
@@ -118,4 +121,38 @@ class Reporter(Protocol):
 
     def report(self, report: Report) -> None:
         """Take one pass's report."""
+        ...
+
+
+class Lease(Protocol):
+    """The Kubernetes Lease of one group. Safe to call from several threads at once."""
+
+    def read(self) -> LeaseRecord | None:
+        """Read the newest version; None where there is none."""
+        ...
+
+    def create(self, record: LeaseRecord) -> LeaseRecord:
+        """Create it; `Conflict` where there is one."""
+        ...
+
+    def replace(self, record: LeaseRecord) -> LeaseRecord:
+        """Replace the version that the record names; `Conflict` where it is another's by now."""
+        ...
+
+    def watch(
+        self, heard: Callable[[LeaseRecord | None], None], failed: Callable[[Failure], None]
+    ) -> None:
+        """Tell changes, on a thread of its own, as well as it can."""
+        ...
+
+
+class Channel(Protocol):
+    """Heartbeats between the agents of one group."""
+
+    def send(self, to: str, message: Message) -> None:
+        """Send a message to an address; never raises, never waits."""
+        ...
+
+    def troubles(self) -> Mapping[Trouble, Count]:
+        """Tell what was met so far."""
         ...

@@ -20,9 +20,10 @@ from vipmanager.core.schedule import next_look
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import CloudState, Network, TargetKind
 from vipmanager.edges.memory import MemoryCloud, MemoryKernel, MemoryMetadata
+from vipmanager.engine.claims import Claims
 from vipmanager.engine.observe import Observer
 from vipmanager.engine.passes import NETLINK, Passes
-from vipmanager.engine.wave import Pace, Wave
+from vipmanager.engine.wave import LIFETIME, Fence, Pace, Wave
 from worlds import node, pod
 
 RESYNC = 30.0
@@ -191,9 +192,9 @@ class _Observer(Observer):
 class _Wave(Wave):
     """Writes one route after the other, in the thread of the pass."""
 
-    def run(self, actions: Sequence[CloudAction]) -> tuple[Done, ...]:
-        began = self._clock.now()
-        outcomes = (self._write(a, began) for a in actions if not self._over(began))
+    def run(self, actions: Sequence[CloudAction], fence: Fence | None = None) -> tuple[Done, ...]:
+        fence = fence or Fence(self._clock.now() + LIFETIME)
+        outcomes = (self._write(a, fence) for a in actions if not self._over(fence))
         return tuple(o for o in outcomes if o is not None)
 
 
@@ -250,11 +251,12 @@ class Agent:
             self.unmarked_starts += 1
         window = Window(self.vpc, self)
         wave = _Wave(window, pace=Pace(self.settings.rate, self), clock=self, inbox=self)  # type: ignore[arg-type]
+        observer = _Observer(self.kernel, self.metadata, window, self.settings)
         self._passes = Passes(
             self.settings,
-            observer=_Observer(self.kernel, self.metadata, window, self.settings),
+            observer=observer,
             kernel=self.kernel,
-            wave=wave,
+            rule=Claims(observer=observer, wave=wave, clock=self),
             clock=self,
         )
         self._look(0.0, "start")

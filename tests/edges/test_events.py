@@ -12,6 +12,7 @@ import pytest
 
 from clusters import NAMESPACE, Pod, pod_in_a_cluster
 from reports import displaced, refused, report, wrote
+from vipmanager.core.events import Occurrence, Reason
 from vipmanager.edges.events import PodEvents
 from vipmanager.edges.kube import Kube
 from vipmanager.lab.faults import Break, Hang, Unreachable
@@ -109,6 +110,38 @@ def test_refusals_and_losses_are_warnings(pod: Pod, start: Start) -> None:
         ("Warning", "FloatingIPRefused"),
         ("Warning", "FloatingIPLost"),
     }
+
+
+def test_a_change_of_role_is_an_event_beside_those_of_passes(pod: Pod, start: Start) -> None:
+    agent = start()
+    agent.events.tell(became(Reason.STANDBY))
+    agent.events.report(LOST)
+    agent.events.tell(became(Reason.HOLDER))
+    assert agent.events.drain(LONG)
+    assert [(it["type"], it["reason"]) for it in sorted(stored(pod), key=_version)] == [
+        ("Normal", "BecameStandby"),
+        ("Warning", "FloatingIPLost"),
+        ("Normal", "BecameHolder"),
+    ]
+
+
+def became(reason: Reason) -> Occurrence:
+    return Occurrence(reason=reason, subject="telco/vipmanager", message="generation 3")
+
+
+def test_roles_that_alternate_while_the_api_is_away_are_told_in_their_newest_order(
+    pod: Pod, start: Start
+) -> None:
+    pod.cluster.faults.inject("create events", Hang())
+    agent = start()
+    agent.events.report(LOST)
+    pod.cluster.faults.await_hang()
+    for reason in (Reason.HOLDER, Reason.STANDBY, Reason.HOLDER):
+        agent.events.tell(became(reason))
+    pod.cluster.faults.release_hangs()
+    assert agent.events.drain(LONG)
+    told = [it["reason"] for it in sorted(stored(pod), key=_version)]
+    assert told == ["FloatingIPLost", "BecameStandby", "BecameHolder"]
 
 
 def test_what_happens_again_is_counted_in_the_same_event(pod: Pod, start: Start) -> None:
@@ -270,7 +303,8 @@ def test_without_the_extra_one_line_says_what_to_install(
 
 
 def test_lightkube_is_not_loaded_before_there_is_something_to_post() -> None:
-    code = "import sys, vipmanager.edges.events, vipmanager.edges.kube, vipmanager.edges.lease\n"
+    code = "import sys, vipmanager.edges.events, vipmanager.edges.kube\n"
+    code += "import vipmanager.edges.lease, vipmanager.edges.role\n"
     code += "print(sorted({'lightkube', 'httpx2', 'msgspec', 'yaml'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -115,7 +115,16 @@ BAD = [
     ("LogFormat", "xml", "text or json"),
     ("LogLevel", "trace", "debug or info"),
     ("OnStop", "withdraw", "keep"),
-    ("LeaderElection", "True", "come later"),
+    ("LeaderElection", "perhaps", "True or False"),
+    ("LeaseName", "Telco", "lower-case letters"),
+    ("LeaseName", "a..b", "an object's name"),
+    ("LeaseNamespace", "telco.prod", "a namespace"),
+    ("LeaseSeconds", "1", "seconds from 2 to 60"),
+    ("HeartbeatMs", "19", "a whole number from 20 to 5000"),
+    ("HeartbeatPort", "65536", "a port"),
+    ("HeartbeatKeyFile", "key", "an absolute path"),
+    ("PreferredZone", "b", "us-east-2b"),
+    ("RoleLabel", "holder", "True or False"),
     ("HealthCheck", "localhost:80", "tcp://"),
     ("HealthIntervalMs", "99", "a whole number from 100 to 60000"),
     ("HealthRise", "0", "a whole number from 1 to 100"),
@@ -184,7 +193,7 @@ def test_the_rest_of_the_environment_is_nobody_s_concern() -> None:
 
 
 def test_empty_means_default_for_every_key() -> None:
-    names = [k.name for k in KEYS] + ["LeaderElection", "Intf1Peers"]
+    names = [k.name for k in KEYS] + ["Intf1Peers"]
     assert load(dict.fromkeys(names, "")) == load({})
 
 
@@ -213,7 +222,7 @@ def test_no_text_reaches_ip_through_a_peer(around: str, text: str) -> None:
         load({"Intf1Peers": around.format(text)})
 
 
-keys = st.sampled_from([*(k.name for k in KEYS), "Intf1Peers", "Intf2Peers", "LeaderElection"])
+keys = st.sampled_from([*(k.name for k in KEYS), "Intf1Peers", "Intf2Peers"])
 values = st.one_of(
     st.text(max_size=30),
     st.text(alphabet="0123456789.:/,%abcdef-", max_size=30),
@@ -237,3 +246,32 @@ def test_a_health_check_before_the_application_has_started_is_a_contradiction() 
     with pytest.raises(SettingsError, match="the application starts after its initContainers"):
         load({"HealthCheck": "tcp://127.0.0.1:80"})
     assert load({"HealthCheck": "tcp://127.0.0.1:80", "RunAsSidecar": "True"}).health_check
+
+
+STANDBY = {
+    "LeaderElection": "True",
+    "RunAsSidecar": "True",
+    "POD_NAME": "app-0",
+    "POD_UID": "6f9c",
+}
+
+CONTRADICTIONS = [
+    ({"RunAsSidecar": "False"}, "an initContainer ends, and holds no Lease"),
+    ({"POD_UID": ""}, "the pod's metadata.uid with LeaderElection=True"),
+    ({"HeartbeatMs": "1000"}, "at most 833 with LeaseSeconds=5"),
+    ({"LeaderElection": "False", "PreferredZone": "us-east-2b"}, "nobody hands over"),
+    ({"HeartbeatPort": "0", "HeartbeatKeyFile": "/key"}, "nothing is sent"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), CONTRADICTIONS)
+def test_keys_of_the_standby_that_contradict_each_other_are_refused(
+    change: dict[str, str], said: str
+) -> None:
+    assert load(STANDBY).leader_election
+    with pytest.raises(SettingsError, match=said):
+        load(STANDBY | change)
+
+
+def test_without_heartbeats_their_interval_contradicts_nothing() -> None:
+    assert load(STANDBY | {"HeartbeatPort": "0", "HeartbeatMs": "5000"}).heartbeat_port == 0

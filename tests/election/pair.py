@@ -6,8 +6,9 @@ from itertools import pairwise
 
 from election.agent import Agent
 from election.world import API, World
-from vipmanager.core.election.conditions import Plight, plights
+from vipmanager.core.election.conditions import plights
 from vipmanager.core.election.values import ElectionSettings, pod_of
+from vipmanager.core.findings import Condition
 
 SETTINGS = ElectionSettings()
 
@@ -63,12 +64,12 @@ class Group:
             if pod_of(new.by) != pod_of(old.by)
         ]
 
-    def plights(self, place: int) -> set[Plight]:
+    def plights(self, place: int) -> set[Condition]:
         """Give what an agent would log now."""
         agent = self.agents[place]
         found = plights(agent.state, agent.now())
         assert all(str(each) for each in found)
-        return {each.plight for each in found}
+        return {each.condition for each in found}
 
     def outage(self, deed: Callable[[], None], *, to: str = "b1", limit: float = 60.0) -> float:
         """Give the seconds from a deed until every route points at a pod."""

@@ -6,8 +6,8 @@ import pytest
 
 from election.pair import SETTINGS, Group, group
 from election.world import API, EC2
-from vipmanager.core.election.conditions import Plight
 from vipmanager.core.election.values import Order
+from vipmanager.core.findings import Condition
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -68,7 +68,7 @@ def test_without_the_api_for_ten_minutes_the_holder_serves_on_and_writes_nothing
     for place in (0, 1):
         pair.no_api(place, 600)
     pair.run(300)
-    assert Plight.LEASE_UNPROVEN in pair.plights(0)
+    assert Condition.LEASE_UNPROVEN in pair.plights(0)
     pair.world.point(0, "thief")
     pair.run(200)
     assert pair.world.routes == ["thief", "a1"]
@@ -120,7 +120,7 @@ def test_two_groups_with_one_lease_name_are_told_and_do_not_fight() -> None:
     pair.agents[1].ask(Order.CLAIM)
     pair.run(60)
     assert pair.moves == []
-    assert Plight.LEASE_FOREIGN in pair.plights(1)
+    assert Condition.LEASE_FOREIGN in pair.plights(1)
 
 
 def test_heartbeats_that_never_arrive_are_told_and_move_nothing() -> None:
@@ -129,14 +129,14 @@ def test_heartbeats_that_never_arrive_are_told_and_move_nothing() -> None:
     pair.begin()
     pair.run(30)
     assert pair.moves == []
-    assert Plight.HEARTBEAT_SILENT in pair.plights(1)
+    assert Condition.HEARTBEAT_SILENT in pair.plights(1)
 
 
 def test_replicas_in_one_zone_are_told() -> None:
     pair = Group()
     pair.agents[1].zone = pair.agents[0].zone
     pair.begin()
-    assert Plight.ONE_ZONE in pair.plights(1)
+    assert Condition.ONE_ZONE in pair.plights(1)
 
 
 def test_clocks_minutes_apart_and_stepping_mean_nothing() -> None:
@@ -156,12 +156,12 @@ def test_an_agent_without_rights_takes_nothing_asks_seldom_and_says_so() -> None
     pair.agents[0].die()
     pair.run(60)
     assert pair.moves == []
-    assert Plight.LEASE_FORBIDDEN in pair.plights(1)
+    assert pair.agents[1].state.sight.forbidden
     assert pair.agents[1].calls - calls <= 60 / SETTINGS.lease + 1
     pair.agents[1].forbidden = False
     pair.run(20)
     assert pair.holder == "b1"
-    assert Plight.LEASE_FORBIDDEN not in pair.plights(1)
+    assert not pair.agents[1].state.sight.forbidden
 
 
 def test_a_group_that_is_gone_leaves_its_lease_to_another_after_a_while() -> None:
@@ -191,7 +191,7 @@ def test_an_unhealthy_holder_holds_on_until_somebody_is_fit() -> None:
     pair.agents[0].lack("healthy")
     pair.run(30)
     assert pair.holder == "a1"
-    assert Plight.OFFERED in pair.plights(0)
+    assert Condition.OFFERED in pair.plights(0)
     assert pair.outage(lambda: pair.agents[1].fit_again("healthy")) <= 0.3
 
 
@@ -263,11 +263,11 @@ def test_heartbeats_that_misled_are_not_believed_again_for_a_minute() -> None:
     pair.apart(0, 1, 1.0)
     pair.run(10)
     assert pair.moves == ["b1: silent"]
-    assert Plight.HEARTBEAT_DISTRUSTED in pair.plights(0) & pair.plights(1)
+    assert Condition.HEARTBEAT_DISTRUSTED in pair.plights(0) & pair.plights(1)
     pair.apart(0, 1, 2.0)
     pair.no_api(1, 2.0)
     pair.run(10)
     assert len(pair.moves) == 1
     pair.run(60)
-    assert Plight.HEARTBEAT_DISTRUSTED not in pair.plights(0) | pair.plights(1)
+    assert Condition.HEARTBEAT_DISTRUSTED not in pair.plights(0) | pair.plights(1)
     assert pair.outage(pair.agents[1].die, to="a1") <= 1.0

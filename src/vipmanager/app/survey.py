@@ -28,6 +28,7 @@ from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import IpRoute
 from vipmanager.edges.memory import MemoryKernel, MemoryMetadata
 from vipmanager.edges.rehearsal import RehearsalCloud, RehearsalKernel
+from vipmanager.engine.claims import Claims
 from vipmanager.engine.inbox import Inbox, SystemClock
 from vipmanager.engine.observe import Observer
 from vipmanager.engine.passes import Passes
@@ -172,14 +173,10 @@ def rehearse(settings: Settings, worlds: Worlds) -> tuple[Report, ...]:
 def _rehearsal(settings: Settings, worlds: Worlds) -> Passes:
     clock, inbox = SystemClock(), Inbox()
     kernel, cloud = RehearsalKernel(worlds.kernel), RehearsalCloud(worlds.cloud)
-    return Passes(
-        settings,
-        observer=Observer(kernel, worlds.metadata, cloud, settings),
-        kernel=kernel,
-        wave=Wave(cloud, pace=Pace(_UNBOUNDED, clock), clock=clock, inbox=inbox),
-        clock=clock,
-        gate=worlds.gate,
-    )
+    observer = Observer(kernel, worlds.metadata, cloud, settings)
+    wave = Wave(cloud, pace=Pace(_UNBOUNDED, clock), clock=clock, inbox=inbox)
+    rule = Claims(observer=observer, wave=wave, clock=clock, gate=worlds.gate)
+    return Passes(settings, observer=observer, kernel=kernel, rule=rule, clock=clock)
 
 
 def count(cloud: Cloud, vpcs: Iterable[VpcId], ours: Iterable[EniId]) -> tuple[Entry, ...]:

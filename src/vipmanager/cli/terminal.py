@@ -13,6 +13,7 @@ GOOD, BAD, QUIET = "green", "red", "dim"
 
 _STYLES = {
     Kind.SKIPPED: QUIET,
+    Kind.DEGRADED: "yellow",
     Kind.ASKED: "yellow",
     Kind.WAITING: "yellow",
     Kind.REFUSED: BAD,

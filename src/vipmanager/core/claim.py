@@ -168,6 +168,21 @@ def standing(route: CloudRoute | None, ours: EniId, lost: frozenset[EniId]) -> S
     return Standing.RIVAL
 
 
+def settling(written: Written | None, route: CloudRoute | None, now: float) -> bool:
+    """Tell whether a table may still show what our own write replaced."""
+    if written is None or now - written.at >= SETTLE:
+        return False
+    return _eni(route) == written.replaced
+
+
+def again(written: Written, now: float) -> float:
+    """Give the seconds until a write that did not show is looked for once more.
+
+    Waiting as long again as it has taken so far makes the readings rarer.
+    """
+    return max(SOONEST, now - written.at)
+
+
 def rivals(steers: Iterable[Steer], tables: Mapping[RouteTableId, RouteTable]) -> frozenset[EniId]:
     """List the ENIs whose fate decides a verdict: other targets of the steers' routes."""
     found: set[EniId] = set()
@@ -206,7 +221,7 @@ def judge(
         luck: 0..1, drawn anew by the caller for each pass.
     """
     known = set(steers)
-    memory = _forget(memory, known, now)
+    memory = forget(memory, known, now)
     groups: dict[Network, list[Steer]] = {}
     for steer in steers:
         groups.setdefault(steer.destination, []).append(steer)
@@ -231,7 +246,8 @@ def judge(
     )
 
 
-def _forget(memory: Memory, known: set[Steer], now: float) -> Memory:
+def forget(memory: Memory, known: set[Steer], now: float) -> Memory:
+    """Drop what is remembered of steers that are wanted no more."""
     destinations = {s.destination for s in known}
     return Memory(
         written=MappingProxyType({s: w for s, w in memory.written.items() if s in known}),
@@ -274,7 +290,7 @@ class _Group:
             judged, memory, recheck = self._one(steer, memory, contested, rival)
             verdicts[steer] = judged
             if judged.verdict is Verdict.WAIT and steer not in contested:
-                findings.append(_not_visible(steer, self.routes[steer]))
+                findings.append(not_visible(steer, self.routes[steer]))
             if recheck is not None:
                 rechecks.append(recheck)
         return memory
@@ -286,11 +302,7 @@ class _Group:
         return self.held or steer in memory.written
 
     def _settling(self, steer: Steer, memory: Memory) -> bool:
-        """Tell whether the table may still show what our own write replaced."""
-        record = memory.written.get(steer)
-        if record is None or self.now - record.at >= SETTLE:
-            return False
-        return _eni(self.routes[steer]) == record.replaced
+        return settling(memory.written.get(steer), self.routes[steer], self.now)
 
     def _contested(self, memory: Memory) -> dict[Steer, EniId]:
         return {
@@ -312,11 +324,11 @@ class _Group:
         seen = [s for s in contested if s in memory.sighted]
         spreading = bool(seen) and any(s not in memory.sighted for s in contested)
         everywhere = not any(self._standing(s) is Standing.OURS for s in self.steers)
-        again = any(
+        repeated = any(
             (r := memory.repaired.get(s)) is not None and r.rival == c and s.eni > c
             for s, c in contested.items()
         )
-        lost = rival is not None and (before is not None or everywhere or spreading or again)
+        lost = rival is not None and (before is not None or everywhere or spreading or repeated)
         displaced = {d: r for d, r in memory.displaced.items() if d != destination}
         if lost and rival is not None:
             displaced[destination] = rival
@@ -337,12 +349,11 @@ class _Group:
         if steer in contested:
             return self._drift(steer, contested[steer], memory)
         if self._settling(steer, memory):
-            # Waiting as long again as it has taken so far makes the readings rarer.
-            again = max(SOONEST, self.now - memory.written[steer].at)
-            return self._say(steer, Verdict.WAIT, "written, not visible yet"), memory, again
+            wait = again(memory.written[steer], self.now)
+            return self._say(steer, Verdict.WAIT, "written, not visible yet"), memory, wait
         held = self._ours(steer, memory)
         verb = "repair" if held else "claim"
-        judged = self._say(steer, Verdict.WRITE, f"{verb}: {_WHY[now]}", repair=held)
+        judged = self._say(steer, Verdict.WRITE, f"{verb}: {WHY[now]}", repair=held)
         return judged, _unsight(memory, steer), None
 
     def _drift(
@@ -394,12 +405,13 @@ class _Group:
         )
 
 
-_WHY = {
+WHY = {
     Standing.MISSING: "no route",
     Standing.DEAD: "its target is gone",
     Standing.RIVAL: "this pod starts here",
     Standing.FOREIGN: "no route to a network interface",
 }
+"""Why a route is written, by what the table shows."""
 
 
 def _eni(route: CloudRoute | None) -> EniId | None:
@@ -413,7 +425,8 @@ def _unsight(memory: Memory, steer: Steer) -> Memory:
     return replace(memory, sighted=MappingProxyType(rest))
 
 
-def _not_visible(steer: Steer, route: CloudRoute | None) -> Finding:
+def not_visible(steer: Steer, route: CloudRoute | None) -> Finding:
+    """Say that EC2 does not show a write of ours yet."""
     target: Target | str = route.target if route is not None else "no route"
     return find(
         Condition.NOT_VISIBLE,

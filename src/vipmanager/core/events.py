@@ -1,10 +1,11 @@
-"""Which Kubernetes Events a pass is worth: moved, refused, lost; one of each kind and object."""
+"""Which Kubernetes Events there are, and what a pass is worth: one of each kind and object."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from vipmanager.core.actions import RouteWrite
+from vipmanager.core.downward import PodReference
 from vipmanager.core.findings import Condition, Finding, Kind
 from vipmanager.core.report import Report
 from vipmanager.core.values import EniId, Network
@@ -19,20 +20,13 @@ class Reason(Enum):
     MOVED = "FloatingIPMoved"
     REFUSED = "FloatingIPRefused"
     LOST = "FloatingIPLost"
+    HOLDER = "BecameHolder"
+    STANDBY = "BecameStandby"
 
     @property
     def type(self) -> str:
         """Normal, or Warning where a person may have to act."""
-        return "Normal" if self is Reason.MOVED else "Warning"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodReference:
-    """The pod that Events are about."""
-
-    namespace: str
-    name: str
-    uid: str
+        return "Warning" if self in {Reason.REFUSED, Reason.LOST} else "Normal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ class Kind(Enum):
 
     SKIPPED = auto()
     """Nothing is wrong; it is said so that nobody wonders."""
+    DEGRADED = auto()
+    """Traffic is right; what protects it is not."""
     ASKED = auto()
     """A person asked for it, and can ask for something else."""
     WAITING = auto()
@@ -30,6 +32,10 @@ class Rule:
 
 def _skipped(text: str, remedy: str) -> Rule:
     return Rule(kind=Kind.SKIPPED, text=text, remedy=remedy)
+
+
+def _degraded(text: str, remedy: str) -> Rule:
+    return Rule(kind=Kind.DEGRADED, text=text, remedy=remedy)
 
 
 def _asked(text: str, remedy: str) -> Rule:
@@ -195,6 +201,54 @@ class Condition(Enum):
         "EC2 is eventually consistent; it is read again",
     )
 
+    # the standby
+    LEASE_UNREAD = _waiting(
+        "the Lease has not been read yet", "see why the Kubernetes API does not answer"
+    )
+    LEASE_UNPROVEN = _degraded(
+        "the Lease could not be renewed for LeaseSeconds: routes are kept as they are, and none is "
+        "written",
+        "nothing to do while traffic flows; see why the Kubernetes API does not answer",
+    )
+    LEASE_FOREIGN = _failed(
+        "the Lease belongs to {holder}, whose floating IPs are others",
+        "give each group of floating IPs a LeaseName of its own",
+    )
+    LEASE_ABSENT = _degraded(
+        "there is no Lease {lease}",
+        "its last holder puts it back where it may create it; else apply it again",
+    )
+    LEASE_DURATION = _skipped(
+        "the Lease says {written} s, LeaseSeconds {ours:.0f} s",
+        "nothing to do: the holder writes its own again",
+    )
+    HEARTBEAT_SILENT = _degraded(
+        "{holder} renews the Lease and does not answer at {address}: its death would be noticed "
+        "after LeaseSeconds only",
+        "open HeartbeatPort (UDP) between the pods, and give both the same key",
+    )
+    HEARTBEAT_FORGED = _degraded(
+        "heartbeats from {address} are sealed with another key, and not heard",
+        "give every replica the same HeartbeatKeyFile, and restart those that have an old one",
+    )
+    HEARTBEAT_DISTRUSTED = _degraded(
+        "heartbeats misled, and are not believed for a while: LeaseSeconds counts alone",
+        "if it repeats: look for a network policy between the pods, or a pod short of CPU",
+    )
+    ONE_ZONE = _degraded(
+        "this pod and {holder} are both in {zone}: a lost zone takes both",
+        "spread the replicas (topologySpreadConstraints by topology.kubernetes.io/zone)",
+    )
+    UNFIT = _failed("not fit to take the floating IPs: {lack}", "see the lines about it")
+    OFFERED = _failed(
+        "the floating IPs are offered to any fit standby: {lack}",
+        "none has taken them yet; see the lines about it",
+    )
+    LAME = _waiting(
+        "this pod could not point every route here, and leaves it to others for a while",
+        "see the lines about the route tables",
+    )
+
     # cleaning up
     LEFT_LIVE = _skipped(
         "{destination} in {table} points at {target}, which lives: left alone",
@@ -218,7 +272,13 @@ class Condition(Enum):
     @property
     def timed(self) -> bool:
         """Whether something else tells when to look again, so that no back-off is needed."""
-        return self in {Condition.CONTESTED, Condition.NOT_VISIBLE, Condition.UNHEALTHY}
+        return self in {
+            Condition.CONTESTED,
+            Condition.LAME,
+            Condition.LEASE_UNREAD,
+            Condition.NOT_VISIBLE,
+            Condition.UNHEALTHY,
+        }
 
 
 @dataclass(frozen=True, slots=True)

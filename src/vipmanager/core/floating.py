@@ -123,6 +123,7 @@ def _allowed(
         eni=attachment.eni.id,
         vpc=attachment.eni.vpc,
         destination=destination,
+        zone=attachment.eni.zone,
     )
 
 

@@ -60,6 +60,14 @@ class Trouble(Enum):
     """This kernel did not send it, or the address is none."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How often a trouble was met, and with whom last."""
+
+    number: int
+    last: str
+
+
 class Dropped(Exception):
     """A datagram that is not taken."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from vipmanager.core.failures import Transient
@@ -28,6 +29,11 @@ class LeaseRecord:
     annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     rest: str = "{}"
     """Whatever else the object has, as JSON, so that a replacement keeps it: labels, owners."""
+
+
+def micro_time(wall: float) -> str:
+    """Give seconds since 1970 as the API writes a MicroTime, with six digits of a second."""
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Gone(Transient):

@@ -49,6 +49,19 @@ def primary(kernel: KernelState) -> str:
     return "eth0"
 
 
+def primary_address(kernel: KernelState) -> Address | None:
+    """Give the pod's own address, IPv4 before IPv6; None where it has none yet."""
+    name = primary(kernel)
+    found = [
+        a.address
+        for i in kernel.interfaces
+        if i.name == name
+        for a in i.addresses
+        if a.state is AddressState.READY and not a.address.is_link_local
+    ]
+    return min(found, key=lambda a: a.version, default=None)
+
+
 def gateways(kernel: KernelState) -> tuple[Address, ...]:
     """List the next hops of the pod's default routes."""
     return tuple(

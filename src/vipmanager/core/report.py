@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from vipmanager.core.actions import Action
 from vipmanager.core.claim import Judged, Verdict
+from vipmanager.core.election.actions import Role
 from vipmanager.core.failures import Failure
 from vipmanager.core.findings import Condition, Finding, Kind
 from vipmanager.core.podnet import is_mark
@@ -36,6 +37,10 @@ class Report:
     findings: tuple[Finding, ...] = ()
     recheck: float | None = None
     """Seconds until looking again can change something; None for no hurry."""
+    role: Role | None = None
+    """Where a Lease decides: what this agent was."""
+    fresh: bool = True
+    """Whether the cloud was read for it; False for a wave, and for a change in the pod alone."""
 
     @property
     def failures(self) -> tuple[Done, ...]:
@@ -62,6 +67,7 @@ class Report:
         return (
             self.observed
             and all(is_mark(d.action) for d in self.done)
+            and all(j.verdict is not Verdict.WRITE for j in self.judged)
             and not self.of_kind(Kind.ASKED, Kind.WAITING, Kind.FAILED, Kind.REFUSED)
         )
 

@@ -78,6 +78,24 @@ class Settings:
     health_rise: int = 1
     health_fall: int = 3
     """Results in a row that change its health."""
+    leader_election: bool = False
+    """Whether a Kubernetes Lease decides which replica steers."""
+    lease_name: str = "vipmanager"
+    """One for each group of floating IPs."""
+    lease_namespace: str | None = None
+    """None means the pod's own."""
+    lease_seconds: float = 5.0
+    """How long a silent holder keeps the Lease when heartbeats can't tell."""
+    heartbeat: float = 0.1
+    """Seconds between two probes of the holder."""
+    heartbeat_port: int = 7946
+    """UDP; 0 for none."""
+    heartbeat_key_file: str | None = None
+    """Where a Secret that all replicas share is mounted."""
+    preferred_zone: str | None = None
+    """Where the floating IPs go back to."""
+    role_label: bool = False
+    """Whether the pod gets the label `vipmanager/role`."""
     log_json: bool = False
     log_level: str = "info"
     protected: tuple[Address, ...] = ()

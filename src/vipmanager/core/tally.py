@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from vipmanager.core.actions import DeleteRoute, DisableSourceDestCheck, RouteWrite
+from vipmanager.core.election.actions import Role
 from vipmanager.core.failures import Conflict, Failure, Permanent, Throttled
 from vipmanager.core.report import Done, Report
 
@@ -58,6 +59,8 @@ class Progress:
         """Give the progress after one more pass, and the failover that it ended."""
         if not report.observed:
             return self, None
+        if report.role is Role.STANDBY:
+            return Progress(began=None), None  # nothing is to be right here
         if report.displaced or report.yielded:
             # Nothing is on its way back until somebody claims, or the rival dies.
             return Progress(began=now), None

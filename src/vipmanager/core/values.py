@@ -300,6 +300,8 @@ class FloatingIP:
     ready: bool = True
     """False while the interface is down or the address tentative: what is held stays held, and
     nothing new is steered."""
+    zone: str | None = None
+    """The ENI's Availability Zone; None where EC2 did not tell."""
 
     def document(self) -> dict[str, object]:
         """Give it as JSON values."""

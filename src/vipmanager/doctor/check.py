@@ -22,6 +22,7 @@ class Severity(Enum):
 
 _SEVERITIES = {
     Kind.SKIPPED: Severity.INFO,
+    Kind.DEGRADED: Severity.WARNING,
     Kind.ASKED: Severity.WARNING,
     Kind.WAITING: Severity.WARNING,
     Kind.REFUSED: Severity.ERROR,

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from vipmanager.core.events import Event, Occurrence, PodReference, Reason, Told, occurrences
+from vipmanager.core.downward import PodReference, this_pod
+from vipmanager.core.events import Event, Occurrence, Reason, Told, occurrences
 from vipmanager.core.failures import Permanent, Transient
 from vipmanager.core.report import Report
 from vipmanager.core.retry import Bucket, backoff
@@ -25,9 +26,6 @@ REMEMBERED = 256
 """Events that a repeat can still be counted in."""
 SLOWEST = 30.0
 """Seconds between two attempts at the most."""
-
-IDENTITY = {"POD_NAME": "metadata.name", "POD_UID": "metadata.uid"}
-"""Environment variables and the downward API's field for each."""
 
 Key = tuple[Reason, str]
 Say = Callable[[str, str, str], None]
@@ -71,15 +69,17 @@ class PodEvents:
     def report(self, report: Report) -> None:
         """Take one pass's report."""
         news, self._told = occurrences(report, self._told)
-        if not news:
-            return
+        for one in news:
+            self.tell(one)
+
+    def tell(self, one: Occurrence) -> None:
+        """Post what no pass reports, such as a change of role; never blocks."""
         with self._changed:
-            for one in news:
-                # What waits already is told once, in its newest words.
-                key = (one.reason, one.subject)
-                self._waiting.pop(key, None)
-                self._waiting[key] = (one, time.time())
-            while len(self._waiting) > QUEUE:
+            # What waits already is told once, in its newest words.
+            key = (one.reason, one.subject)
+            self._waiting.pop(key, None)
+            self._waiting[key] = (one, time.time())
+            if len(self._waiting) > QUEUE:
                 del self._waiting[next(iter(self._waiting))]
             if self._thread is None:
                 self._thread = threading.Thread(target=self._live, name="events", daemon=True)
@@ -95,7 +95,7 @@ class PodEvents:
 
     def _live(self) -> None:
         try:
-            pod = self._pod()
+            pod = this_pod(self._environ, lambda: self._api.namespace)
             while True:
                 self._deliver(pod, *self._next())
         except Permanent as failure:
@@ -107,19 +107,6 @@ class PodEvents:
                 self._ended, self._busy = True, False
                 self._waiting.clear()
                 self._changed.notify_all()
-
-    def _pod(self) -> PodReference:
-        for name, field in IDENTITY.items():
-            if not self._environ.get(name):
-                raise Permanent(
-                    f"{name} is not set",
-                    f"set it by the downward API: valueFrom.fieldRef.fieldPath: {field}",
-                )
-        return PodReference(
-            namespace=self._environ.get("POD_NAMESPACE") or self._api.namespace,
-            name=self._environ["POD_NAME"],
-            uid=self._environ["POD_UID"],
-        )
 
     def _next(self) -> tuple[Occurrence, float]:
         with self._changed:

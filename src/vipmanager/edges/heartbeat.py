@@ -13,7 +13,6 @@ import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +20,7 @@ from vipmanager.core.election.values import Message, Reply
 from vipmanager.core.failures import Permanent
 from vipmanager.core.heartbeat import (
     LONGEST,
+    Count,
     Datagram,
     Dropped,
     Trouble,
@@ -39,14 +39,6 @@ SHORTEST_KEY = 16
 
 Heard = Callable[[Message, str], None]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
-    """How often a trouble was met, and with whom last."""
-
-    number: int
-    last: str
 
 
 class Heartbeat:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vipmanager.core.downward import PodReference
 from vipmanager.core.events import Event
 from vipmanager.core.failures import Conflict, Failure, Permanent, Throttled, Transient
 from vipmanager.core.lease import Gone
@@ -34,6 +35,11 @@ READ_TIMEOUT = 3.0
 """Seconds, as for EC2."""
 
 COMPONENT = "vipmanager"
+ROLE_LABEL = "vipmanager/role"
+
+LEASE = ("coordination.k8s.io", "v1", "Lease", "leases")
+POD = ("", "v1", "Pod", "pods")
+"""Group, version, kind and plural of what is read and written as JSON."""
 
 
 class Missing(Permanent):
@@ -73,7 +79,7 @@ class Kube:
         if event.count > 1 and self._repeated(event):
             return
         try:
-            self._call("create", "events", lambda client: client.create(_resource(event)))
+            self._call("create", "events", lambda client: client.create(_posted(event)))
         except Conflict:
             return  # the answer to an earlier attempt was lost
 
@@ -97,6 +103,21 @@ class Kube:
             return False
         return True
 
+    def label_pod(self, pod: PodReference, role: str) -> None:
+        """Make the pod's label `vipmanager/role` be so.
+
+        Raises:
+            Transient, Permanent: it is not so, or nobody knows.
+        """
+        # The uid is immutable: a pod that took the name of a dead one keeps its own label.
+        change = {"metadata": {"uid": pod.uid, "labels": {ROLE_LABEL: role}}}
+        self._call(
+            "patch",
+            "pods",
+            # The answer stays JSON: nothing in the rest of a pod is of interest, or can be wrong.
+            lambda client: client.patch(_resource(*POD), pod.name, change, namespace=pod.namespace),
+        )
+
     # Leases, as JSON values: lightkube's own model writes a time whose fraction is zero in a form
     # that the API server can't read (MicroTime insists on six digits).
 
@@ -106,60 +127,71 @@ class Kube:
             found: Mapping[str, Any] = self._call(
                 "get",
                 "leases",
-                lambda client: client.get(_lease_resource(), name, namespace=namespace),
+                lambda client: client.get(_resource(*LEASE), name, namespace=namespace),
             )
         except Missing:
             return None
         return found
 
-    def list_lease(self, namespace: str, name: str) -> tuple[str, Mapping[str, Any] | None]:
-        """Read it together with the version that a watch can begin at."""
-
-        def read(client: "Client") -> tuple[str, Mapping[str, Any] | None]:
-            answer = client.list(
-                _lease_resource(), namespace=namespace, fields={"metadata.name": name}
-            )
-            found = list(answer)
-            return answer.resourceVersion, found[0] if found else None
-
-        return self._call("list", "leases", read)
-
     def create_lease(self, lease: Mapping[str, Any]) -> Mapping[str, Any]:
         """Create; `Conflict` where the name is taken."""
         return self._call(
-            "create", "leases", lambda client: client.create(_lease_resource()(lease))
+            "create", "leases", lambda client: client.create(_resource(*LEASE)(lease))
         )
 
     def replace_lease(self, lease: Mapping[str, Any]) -> Mapping[str, Any]:
         """Replace; `Conflict` where the version or the uid is another."""
         return self._call(
-            "update", "leases", lambda client: client.replace(_lease_resource()(lease))
+            "update", "leases", lambda client: client.replace(_resource(*LEASE)(lease))
         )
 
     def watch_lease(
         self, namespace: str, name: str, since: str, quiet: int
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Give changes after a version, for as long as the API is heard of every `quiet` seconds.
+        """Give changes and bookmarks after a version, until the API ends it after `quiet` seconds.
+
+        Without a version it begins with what there is, as ADDED (kubernetes.io, "Kubernetes API
+        Concepts", "Get State and Start at Most Recent"). A watch of one metadata.name is
+        authorized under that name (apiserver, pkg/endpoints/request/requestinfo.go), so a Role
+        with resourceNames allows it, and nothing has to be listed.
 
         Raises:
             Gone: the version is too old.
             Transient, Permanent: the watch broke, or was refused.
         """
         with _translated("watch", "leases"):
-            # lightkube leaves the connection of a failed watch open, so it has its own.
-            client = self._connect()
+            # lightkube's own watch asks for no bookmarks, has no time limit, hides why it was
+            # refused, and begins again without a pause.
+            from httpx2 import Timeout  # noqa: PLC0415 - slow to import
+            from lightkube.core.generic_client import WatchDriver  # noqa: PLC0415
+
+            connection = self._connect()
+            client = connection._client  # noqa: SLF001
             try:
-                # lightkube would wait for ever on a connection whose other end is gone.
-                client._client._watch_timeout.read = quiet + READ_TIMEOUT  # noqa: SLF001
-                yield from client.watch(
-                    _lease_resource(),
+                asked = client.prepare_request(
+                    "list",
+                    _resource(*LEASE),
                     namespace=namespace,
-                    fields={"metadata.name": name},
-                    server_timeout=quiet,
-                    resource_version=since,
+                    watch=True,
+                    params={
+                        "fieldSelector": f"metadata.name={name}",
+                        "resourceVersion": since or None,
+                        "allowWatchBookmarks": "true",
+                        "timeoutSeconds": quiet,
+                    },
                 )
+                asked.timeout = Timeout(
+                    READ_TIMEOUT, connect=CONNECT_TIMEOUT, read=quiet + READ_TIMEOUT
+                )
+                answer = client.send(client.build_adapter_request(asked), stream=True)
+                if not answer.is_success:
+                    answer.read()
+                    client.raise_for_status(answer)  # type: ignore[no-untyped-call]
+                driver = WatchDriver(asked, client.build_adapter_request)
+                for line in answer.iter_lines():
+                    yield driver.process_one_line(line)  # type: ignore[no-untyped-call]
             finally:
-                client.close()
+                connection.close()
 
     def _call(self, verb: str, resource: str, use: "Callable[[Client], T]") -> T:
         with _translated(verb, resource):
@@ -259,7 +291,8 @@ def _translated(verb: str, resource: str) -> Iterator[None]:
 
 
 def _refused(what: str, verb: str, resource: str, error: "ApiError") -> Failure:
-    code = error.status.code or error.response.status_code
+    # What a watch says in its stream has no response.
+    code = error.status.code or (0 if error.response is None else error.response.status_code)
     text = f"{what}: {code} {error.status.reason}: {error.status.message}"
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Transient(text, "it is tried again")
@@ -268,13 +301,13 @@ def _refused(what: str, verb: str, resource: str, error: "ApiError") -> Failure:
 
 
 @cache
-def _lease_resource() -> Any:  # noqa: ANN401 - lightkube makes the class at run time
+def _resource(*kind: str) -> Any:  # noqa: ANN401 - lightkube makes the class at run time
     from lightkube.generic_resource import create_namespaced_resource  # noqa: PLC0415 - slow
 
-    return create_namespaced_resource("coordination.k8s.io", "v1", "Lease", "leases")
+    return create_namespaced_resource(*kind)
 
 
-def _resource(event: Event) -> "Resource":
+def _posted(event: Event) -> "Resource":
     from lightkube.models.core_v1 import EventSource, ObjectReference  # noqa: PLC0415 - slow
     from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
     from lightkube.resources.core_v1 import Event as Resource  # noqa: PLC0415

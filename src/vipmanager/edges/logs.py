@@ -11,10 +11,12 @@ from vipmanager.core.actions import ReplaceRoute, RouteWrite
 from vipmanager.core.findings import Condition, Finding, Kind
 from vipmanager.core.report import Done, Report
 from vipmanager.core.tally import Progress, is_write
+from vipmanager.core.tenure import Tenure
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _OF_KIND = {
     Kind.SKIPPED: "info",
+    Kind.DEGRADED: "warning",
     Kind.ASKED: "info",
     Kind.WAITING: "warning",
     Kind.REFUSED: "error",
@@ -58,7 +60,8 @@ class Log:
             line = json.dumps(entry)
         else:
             line = f"{at} {level.upper():<7} {text}"
-        print(line, file=self._stream, flush=True)
+        self._stream.write(f"{line}\n")  # in one piece: several threads write
+        self._stream.flush()
 
 
 class LogReporter:
@@ -130,6 +133,29 @@ class LogReporter:
                 condition=finding.condition.name,
                 subject=finding.subject,
             )
+
+
+def log_tenure(log: Log, tenure: Tenure) -> None:
+    """Say a change of role, or that a takeover is complete."""
+    generation = tenure.generation.transitions if tenure.generation is not None else None
+    if tenure.settled is None:
+        log.line(
+            "info",
+            "role",
+            str(tenure),
+            role=tenure.role.value,
+            cause=tenure.why,
+            generation=generation,
+        )
+        return
+    log.line(
+        "info",
+        "takeover",
+        f"every route points here, read back {tenure.settled:.2f} s after the Lease was asked for",
+        cause=tenure.why,
+        generation=generation,
+        seconds=round(tenure.settled, 3),
+    )
 
 
 def _event(finding: Finding) -> str:

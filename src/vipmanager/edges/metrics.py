@@ -6,15 +6,19 @@ nothing for its metrics.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from vipmanager import __version__
 from vipmanager.core.claim import Verdict
+from vipmanager.core.election.actions import Role
+from vipmanager.core.election.values import Why
+from vipmanager.core.heartbeat import Count, Trouble
 from vipmanager.core.retry import Bucket
 from vipmanager.core.status import Status
 from vipmanager.core.tally import Histogram, Tally
+from vipmanager.core.tenure import Tenure
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
@@ -29,6 +33,9 @@ class Scrape:
     buckets: Mapping[str, Bucket]
     now: float
     """Monotonic seconds."""
+    tenure: Tenure | None = None
+    """None without LeaderElection."""
+    troubles: Mapping[Trouble, Count] = field(default_factory=dict)
 
 
 Sample = tuple[tuple[str, ...], float | Histogram]
@@ -79,6 +86,23 @@ def _findings(scrape: Scrape) -> Iterator[Sample]:
         (f.condition.name, f.kind.name.lower()) for f in (report.findings if report else ())
     )
     yield from sorted(found.items())
+
+
+def _role(scrape: Scrape) -> Iterator[Sample]:
+    if scrape.tenure is not None:
+        for role in Role:
+            yield (role.value,), float(scrape.tenure.role is role)
+
+
+def _generation(scrape: Scrape) -> list[Sample]:
+    generation = scrape.tenure.generation if scrape.tenure is not None else None
+    return _one(generation.transitions) if generation is not None else []
+
+
+def _takeovers(scrape: Scrape) -> list[Sample]:
+    if scrape.tenure is None:
+        return []
+    return [((why.value,), scrape.tenure.takeovers.get(why.value, 0)) for why in Why]
 
 
 def _age(scrape: Scrape) -> list[Sample]:
@@ -179,6 +203,46 @@ METRICS = (
         labels=(),
         meaning="seconds since a pass last found everything right; absent before the first",
         samples=_age,
+    ),
+    Metric(
+        name="vipmanager_role",
+        kind="gauge",
+        labels=("role",),
+        meaning="1 for what this agent is, holder or standby; absent without LeaderElection",
+        samples=_role,
+    ),
+    Metric(
+        name="vipmanager_lease_generation",
+        kind="gauge",
+        labels=(),
+        meaning="the Lease's transitions when this agent took it; absent on a standby",
+        samples=_generation,
+    ),
+    Metric(
+        name="vipmanager_takeovers_total",
+        kind="counter",
+        labels=("cause",),
+        meaning="times that this agent took the Lease: absent, free (released), own (after a "
+        "restart), offered, preferred, silent (its holder died), expired, claimed",
+        samples=_takeovers,
+    ),
+    Metric(
+        name="vipmanager_takeover_duration_seconds",
+        kind="histogram",
+        labels=(),
+        meaning="from asking for the Lease to the reading that showed every route right",
+        samples=lambda s: [((), s.tenure.durations)] if s.tenure is not None else [],
+    ),
+    Metric(
+        name="vipmanager_heartbeat_troubles_total",
+        kind="counter",
+        labels=("trouble",),
+        meaning="heartbeats that were not sent, taken or heard: malformed, unauthentic (another "
+        "key), replayed, misdirected, refused, unreachable, unsent",
+        samples=lambda s: [
+            ((t.value,), c.number)
+            for t, c in sorted(s.troubles.items(), key=lambda item: item[0].value)
+        ],
     ),
 )
 """Every metric, in the order of docs/metrics.md, which is made of this table."""

@@ -3,17 +3,38 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from vipmanager.core.failures import Transient
+from vipmanager.core.heartbeat import Count, Trouble
 from vipmanager.core.order import Order
 from vipmanager.core.report import Report
 from vipmanager.core.retry import Bucket
 from vipmanager.core.status import Status
 from vipmanager.core.tally import Progress, Tally
+from vipmanager.core.tenure import Tenure
 from vipmanager.ports import Clock, Inbox
 
 PATIENCE = 15.0
 """Seconds for an order to be obeyed: a wave under way may last ten."""
+
+
+class Election(Protocol):
+    """What a `Record` asks of an elector."""
+
+    tenure: Tenure
+
+    def obey(self, wanted: Order) -> None:
+        """Yield or claim; return once it is done."""
+        ...
+
+    def document(self) -> dict[str, object]:
+        """Give the role as JSON values."""
+        ...
+
+    def troubles(self) -> Mapping[Trouble, Count]:
+        """Tell what the heartbeats met so far."""
+        ...
 
 
 class Record:
@@ -30,6 +51,7 @@ class Record:
         self._inbox = inbox
         self._clock = clock
         self.buckets = buckets
+        self.election: Election | None = None
         self._changed = threading.Condition()
         self._status = Status(at=clock.now())
         self._tally = Tally(progress=Progress(began=clock.now()))
@@ -54,6 +76,16 @@ class Record:
         """The counts after the last pass."""
         return self._tally
 
+    @property
+    def tenure(self) -> Tenure | None:
+        """The role, where a Lease decides."""
+        return self.election.tenure if self.election is not None else None
+
+    @property
+    def troubles(self) -> Mapping[Trouble, Count]:
+        """What the heartbeats met so far."""
+        return self.election.troubles() if self.election is not None else {}
+
     def document(self) -> dict[str, object]:
         """Give the state as JSON values."""
         now = self._clock.now()
@@ -61,7 +93,8 @@ class Record:
             action: {"left": round(bucket.left(now), 1), "throttled": bucket.refused}
             for action, bucket in sorted(self.buckets().items())
         }
-        return self._status.document(now) | {"budget": budget}
+        election = {"election": self.election.document()} if self.election is not None else {}
+        return self._status.document(now) | {"budget": budget} | election
 
     def obey(self, order: Order) -> Status:
         """Hand an order to the loop; return once a pass has obeyed it.
@@ -69,6 +102,8 @@ class Record:
         Raises:
             Transient: no pass ended in time; the order stands all the same.
         """
+        if self.election is not None:
+            self.election.obey(order)
         with self._changed:
             before = self._passes[order.value]
             self._inbox.put(order.value)

@@ -61,6 +61,22 @@ class Pace:
         return self._buckets.get(kind) or Bucket.full(self._limit, self._clock.now())
 
 
+class Fence:
+    """Until when writes may be sent; it can be broken before, from any thread."""
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+        self._broken = threading.Event()
+
+    def broken(self) -> None:
+        """End it now."""
+        self._broken.set()
+
+    def holds(self, at: float) -> bool:
+        """Tell whether a write may be sent then (monotonic seconds)."""
+        return at < self._until and not self._broken.is_set()
+
+
 class Wave:
     """Writes a list of actions in its order, several at a time."""
 
@@ -70,8 +86,12 @@ class Wave:
         self._clock = clock
         self._inbox = inbox
 
-    def run(self, actions: Sequence[CloudAction]) -> tuple[Done, ...]:
+    def run(self, actions: Sequence[CloudAction], fence: Fence | None = None) -> tuple[Done, ...]:
         """Write all of them; give what was tried, in the order in which it ended.
+
+        Args:
+            actions: what to write.
+            fence: until when; looked at before each call is sent. Default: `LIFETIME`.
 
         Returns at once when the program is asked to stop: calls under way are left to end
         on their own, in daemon threads, with the client's short timeouts.
@@ -79,18 +99,18 @@ class Wave:
         todo = deque(actions)
         done: list[Done] = []
         changed = threading.Condition()
-        began = self._clock.now()
+        fence = fence or Fence(self._clock.now() + LIFETIME)
         running = min(PARALLEL, len(todo))
 
         def work() -> None:
             nonlocal running
             try:
-                while not self._over(began):
+                while not self._over(fence):
                     with changed:
                         if not todo:
                             return
                         action = todo.popleft()
-                    outcome = self._write(action, began)
+                    outcome = self._write(action, fence)
                     if outcome is not None:
                         with changed:
                             done.append(outcome)
@@ -106,11 +126,11 @@ class Wave:
                 changed.wait(0.2)
             return tuple(done)
 
-    def _over(self, began: float, *, ahead: float = 0.0) -> bool:
+    def _over(self, fence: Fence, *, ahead: float = 0.0) -> bool:
         """Tell whether a write that can be made in so many seconds comes too late."""
-        return self._inbox.stopped or self._clock.now() + ahead - began >= LIFETIME
+        return self._inbox.stopped or not fence.holds(self._clock.now() + ahead)
 
-    def _write(self, action: CloudAction, began: float) -> Done | None:
+    def _write(self, action: CloudAction, fence: Fence) -> Done | None:
         """Try one write; None if the wave was over before it could be made."""
         kind = type(action).__name__
         failure: Failure | None = None
@@ -118,11 +138,12 @@ class Wave:
         attempt = 0
         while attempt < ATTEMPTS:
             wait = self._pace.take(kind)
-            if self._over(began, ahead=wait):
+            late = self._over(fence, ahead=wait)
+            if not late:
+                self._inbox.pause(wait)
+                late = self._over(fence)  # stopped, or held up, meanwhile
+            if late:
                 self._pace.give_back(kind)
-                break
-            self._inbox.pause(wait)
-            if self._inbox.stopped:
                 break
             called = self._clock.now()
             try:

@@ -67,6 +67,9 @@ def test_a_refusal_has_the_api_servers_words(pod: Pod, call: Caller) -> None:
         ("GET", f"{LEASE_PATH}/other", False),
         ("GET", f"{LEASE_PATH}?fieldSelector=metadata.name=mine", True),
         ("GET", f"{LEASE_PATH}?fieldSelector=metadata.name%3Dmine", True),
+        ("GET", f"{LEASE_PATH}?watch=1&timeoutSeconds=0&fieldSelector=metadata.name=mine", True),
+        ("GET", f"{LEASE_PATH}?watch=1&timeoutSeconds=0&fieldSelector=metadata.name=other", False),
+        ("GET", f"{LEASE_PATH}?watch=1&timeoutSeconds=0", False),
         ("GET", LEASE_PATH, False),
         ("POST", LEASE_PATH, False),  # a create has no name yet
         ("GET", "/apis/coordination.k8s.io/v1/namespaces/elsewhere/leases/mine", False),
@@ -78,7 +81,7 @@ def test_a_rule_with_resource_names_allows_those_alone(
 ) -> None:
     with pod_in_a_cluster(tmp_path) as pod:
         pod.cluster.store.create(LEASES, "telco", lease("mine"))
-        pod.account.allow(LEASES, ["get", "list", "create"], ["mine"])
+        pod.account.allow(LEASES, ["get", "list", "watch", "create"], ["mine"])
         caller = Caller(pod)
         assert caller(method, path, lease("mine") if method == "POST" else None)[0] == (
             200 if allowed else 403

@@ -73,7 +73,7 @@ class FitnessChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutesRead:
-    """The answer to `ReadRoutes`."""
+    """The answer to `ReadRoutes`, or a reading that was made for another reason."""
 
     generation: Generation
     right: bool | None

@@ -2,6 +2,7 @@
 
     phase     hears                          does                       then
     IDLE      its time has come              read the routes            READING
+              a reading nobody asked for     as in READING
     READING   they are right                 rest                       IDLE
               they are wrong                 read the Lease             FENCING
               they can't be read             rest                       IDLE
@@ -41,7 +42,7 @@ def due(state: State, hold: Hold, now: float, out: list[Action]) -> State:
 def read(state: State, hold: Hold, event: RoutesRead, now: float, out: list[Action]) -> State:
     """Take in a reading of the routes."""
     wave, settings = hold.wave, state.settings
-    if wave.phase is not Phase.READING:
+    if wave.phase not in {Phase.READING, Phase.IDLE}:
         return state
     if event.right is None:
         return _rest(state, hold, wave, now + settings.recheck)

@@ -6,6 +6,8 @@ from typing import Any
 
 from vipmanager.core.settings import Mode, Pattern
 from vipmanager.edges.settings.words import (
+    dns_label,
+    dns_subdomain,
     flag,
     globs,
     health_check,
@@ -13,12 +15,14 @@ from vipmanager.edges.settings.words import (
     networks,
     number,
     one_of,
+    path,
     port,
     rate,
     role,
     table_ids,
     tags,
     whole,
+    zone,
 )
 
 
@@ -165,6 +169,73 @@ KEYS = (
         meaning="post Kubernetes Events on the pod: moved, refused, lost; needs a Role",
     ),
     Key(
+        name="LeaderElection",
+        field="leader_election",
+        parse=flag,
+        default="False",
+        meaning="warm standby: a Kubernetes Lease decides which of several sidecars steers; needs "
+        "a Role (docs/standby.md)",
+    ),
+    Key(
+        name="LeaseName",
+        field="lease_name",
+        parse=dns_subdomain,
+        default="vipmanager",
+        meaning="the Lease: one for each group of replicas with the same floating IPs",
+    ),
+    Key(
+        name="LeaseNamespace",
+        field="lease_namespace",
+        parse=dns_label,
+        default="",
+        meaning="its namespace; default: the pod's",
+    ),
+    Key(
+        name="LeaseSeconds",
+        field="lease_seconds",
+        parse=number(2, 60, "seconds from 2 to 60"),
+        default="5",
+        meaning="how long a silent holder keeps the Lease where heartbeats can't tell that it died",
+    ),
+    Key(
+        name="HeartbeatMs",
+        field="heartbeat",
+        parse=milliseconds(20, 5_000),
+        default="100",
+        meaning="milliseconds between a standby's probes; three unanswered ones allow a takeover",
+    ),
+    Key(
+        name="HeartbeatPort",
+        field="heartbeat_port",
+        parse=port,
+        default="7946",
+        meaning="UDP port on the pods' primary addresses for the probes; 0 is off",
+    ),
+    Key(
+        name="HeartbeatKeyFile",
+        field="heartbeat_key_file",
+        parse=path,
+        default="",
+        meaning="file with the key that all replicas share, from a Secret; without it anyone who "
+        "reaches the port can delay a takeover",
+    ),
+    Key(
+        name="PreferredZone",
+        field="preferred_zone",
+        parse=zone,
+        default="",
+        meaning="Availability Zone to which the floating IPs return after a minute; default: they "
+        "stay where they are",
+    ),
+    Key(
+        name="RoleLabel",
+        field="role_label",
+        parse=flag,
+        default="False",
+        meaning="keep the pod label vipmanager/role (holder or standby); needs the right to patch "
+        "pods, which is namespace-wide",
+    ),
+    Key(
         name="LogFormat",
         field="log_json",
         parse=lambda text: one_of("text", "json")(text) == "json",
@@ -186,8 +257,3 @@ KEYS = (
         meaning="what a stopping sidecar does with its cloud routes: keep them",
     ),
 )
-
-RESERVED = {
-    "LeaderElection": ("False", "warm standby"),
-}
-"""Keys of later versions: their default is accepted, anything else is refused."""

@@ -1,16 +1,17 @@
 """The environment and the flags, checked and made into `Settings`; every mistake at once."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from vipmanager.core.downward import DOWNWARD
 from vipmanager.core.settings import Mode, Settings
 from vipmanager.core.values import Address, Network
-from vipmanager.edges.settings.keys import KEYS, RESERVED
+from vipmanager.edges.settings.keys import KEYS
 from vipmanager.edges.settings.words import Bad, networks
 
 
@@ -27,7 +28,7 @@ class SettingsError(Exception):
 
 
 _PEERS = re.compile(r"Intf([1-9][0-9]?)Peers")
-_KNOWN = [*(k.name for k in KEYS), *RESERVED, *(f"Intf{n}Peers" for n in range(1, 10))]
+_KNOWN = [*(k.name for k in KEYS), *(f"Intf{n}Peers" for n in range(1, 10))]
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -51,15 +52,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     for key in KEYS:
         take(key.name, environ.get(key.name) or key.default, key.field, key.parse)
     fields["peers"] = _peers(environ, problems)
-    for name, (default, what) in RESERVED.items():
-        text = (environ.get(name) or default).strip()
-        if text.lower() != default.lower():
-            problems.append(f"{name}={text!r}: expected {default or 'nothing'}; {what} come later")
-    if fields.get("health_check") and fields.get("mode") is Mode.INIT:
-        problems.append(
-            f"HealthCheck={environ['HealthCheck']!r}: expected nothing with RunAsSidecar=False; "
-            "the application starts after its initContainers"
-        )
+    problems += _contradictions(fields, environ)
     problems += _lookalikes(environ)
     if problems:
         raise SettingsError(problems)
@@ -69,6 +62,45 @@ def load(environ: Mapping[str, str]) -> Settings:
         region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None,
         imds_v1=environ.get("AWS_EC2_METADATA_V1_DISABLED", "").lower() != "true",
     )
+
+
+SILENCE = 6
+"""HeartbeatMs that LeaseSeconds has to hold at least: the three misses of a takeover, and as much
+again for the holder's renewal to arrive before them."""
+
+
+def _contradictions(fields: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
+    """Find keys whose values are right on their own, and wrong together."""
+
+    def given(name: str, expected: str) -> str:
+        return f"{name}={environ.get(name, '')!r}: expected {expected}"
+
+    init = fields.get("mode") is Mode.INIT
+    if fields.get("health_check") and init:
+        yield given(
+            "HealthCheck",
+            "nothing with RunAsSidecar=False; the application starts after its initContainers",
+        )
+    if not fields.get("leader_election"):
+        if fields.get("preferred_zone"):
+            yield given("PreferredZone", "nothing without LeaderElection=True; nobody hands over")
+        return
+    if init:
+        yield given(
+            "LeaderElection",
+            "False with RunAsSidecar=False; an initContainer ends, and holds no Lease",
+        )
+    for name, field in DOWNWARD.items():
+        if not environ.get(name):
+            yield given(name, f"the pod's {field} with LeaderElection=True (downward API)")
+    heartbeat, lease = fields.get("heartbeat", 0.0), fields.get("lease_seconds", float("inf"))
+    if fields.get("heartbeat_port") and heartbeat * SILENCE > lease:
+        yield given(
+            "HeartbeatMs",
+            f"at most {lease / SILENCE * 1000:.0f} with LeaseSeconds={lease:g}: a sixth of it",
+        )
+    if fields.get("heartbeat_key_file") and not fields.get("heartbeat_port"):
+        yield given("HeartbeatKeyFile", "nothing with HeartbeatPort=0; nothing is sent")
 
 
 def _peers(environ: Mapping[str, str], problems: list[str]) -> Mapping[int, tuple[Network, ...]]:

@@ -114,6 +114,37 @@ def port(text: str) -> int:
     return int(text)
 
 
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+
+
+def dns_label(text: str) -> str | None:
+    """Read the name of a namespace (RFC 1123 label), or nothing."""
+    if text and not re.fullmatch(_LABEL, text):
+        raise Bad("a namespace: lower-case letters, digits and -, at most 63")
+    return text or None
+
+
+def dns_subdomain(text: str) -> str:
+    """Read the name of a Kubernetes object (RFC 1123 subdomain)."""
+    if len(text) > 253 or not re.fullmatch(rf"{_LABEL}(?:\.{_LABEL})*", text):  # noqa: PLR2004
+        raise Bad("an object's name: lower-case letters, digits, - and ., at most 253")
+    return text
+
+
+def path(text: str) -> str | None:
+    """Read an absolute path, or nothing."""
+    if text and not text.startswith("/"):
+        raise Bad("an absolute path")
+    return text or None
+
+
+def zone(text: str) -> str | None:
+    """Read the name of an Availability Zone, or nothing."""
+    if text and not re.fullmatch(r"[a-z]{2}(?:-[a-z0-9]+)+", text):
+        raise Bad("an Availability Zone such as us-east-2b")
+    return text or None
+
+
 def health_check(text: str) -> HealthCheck | None:
     """Read a health check."""
     try:

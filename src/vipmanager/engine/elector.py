@@ -1,0 +1,341 @@
+"""Runs the election: tells it what happens, and does what it wants done.
+
+any thread                          the elector's own               its hands
+heartbeats, watch, answers,  --->   queue ---> step ---> actions    Lease calls, waves, probes:
+health, passes, orders              Tick at `wake`                  none makes it wait
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import assert_never
+
+from vipmanager.core import order
+from vipmanager.core.election import (
+    ElectionSettings,
+    Member,
+    State,
+    plights,
+    step,
+    wake,
+)
+from vipmanager.core.election.actions import (
+    Action,
+    ReadLease,
+    ReadRoutes,
+    Role,
+    Send,
+    SetRole,
+    Steer,
+    StopSteering,
+    WriteLease,
+)
+from vipmanager.core.election.events import (
+    Asked,
+    Event,
+    FitnessChanged,
+    Heard,
+    RoutesRead,
+    Tick,
+    WaveEnded,
+)
+from vipmanager.core.election.state import UNKNOWN, Phase
+from vipmanager.core.election.values import Generation, Message, Order
+from vipmanager.core.failures import Transient
+from vipmanager.core.findings import Condition, Finding, find
+from vipmanager.core.fitness import fitness
+from vipmanager.core.heartbeat import Count, Trouble
+from vipmanager.core.report import Report
+from vipmanager.core.tenure import Tenure
+from vipmanager.engine.leasing import Leasing
+from vipmanager.engine.record import PATIENCE
+from vipmanager.engine.steering import Steering
+from vipmanager.engine.wave import Fence
+from vipmanager.ports import Channel, Clock, Inbox, Lease
+
+READ = "read for the Lease"
+"""The reason of a pass that answers `ReadRoutes`."""
+CHANGED = "the election"
+"""The reason of a pass that shows what the election found."""
+LOOK = 1.0
+"""Seconds between two looks at what a person should read."""
+FORGED = 10.0
+"""Seconds for which a datagram with a wrong seal is spoken of."""
+
+Begin = Callable[[Report, Callable[[Message, str], None]], tuple[Member, Channel | None]]
+"""Opens the channel, and tells who this agent is, from the first pass that found it fit."""
+
+
+class Elector:
+    """Owns the election's state; a `Reporter`, since passes tell it how fit the pod is."""
+
+    def __init__(
+        self,
+        settings: ElectionSettings,
+        *,
+        lease: Lease,
+        name: str,
+        begin: Begin,
+        steering: Steering,
+        inbox: Inbox,
+        clock: Clock,
+        told: Callable[[Tenure], None],
+        failed: Callable[[Exception], None],
+        healthy: bool,
+    ) -> None:
+        """Begin nothing yet: that takes a pass that finds the pod fit.
+
+        Args:
+            settings: the election's times.
+            lease: the group's Lease.
+            name: the Lease's, for people.
+            begin: see `Begin`.
+            steering: writes the routes.
+            inbox: of the loop.
+            clock: monotonic time.
+            told: takes each change of the tenure, on the elector's thread.
+            failed: takes a bug, which has ended the election.
+            healthy: whether the application counts as well until `examined` says otherwise.
+        """
+        self._settings, self._name, self._begin, self._failed = settings, name, begin, failed
+        self._steering, self._inbox, self._clock, self._told = steering, inbox, clock, told
+        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._leasing = Leasing(lease, spawn=self._spawn, put=self._queue.put, clock=clock)
+        self._fit = replace(UNKNOWN, healthy=healthy)
+        self._fit_lock = threading.Lock()
+        self._state: State | None = None
+        self._channel: Channel | None = None
+        self._fence: Fence | None = None
+        self._asked: Generation | None = None
+        """For which generation a reading of the routes is on its way."""
+        self._changed = threading.Condition()
+        self._orders = 0
+        """Orders that the election has heard."""
+        self._gone: Callable[[], None] | None = None
+        self._forged = (0, float("-inf"))
+        """Datagrams with a wrong seal so far, and when the last look found new ones."""
+        self._looked = float("-inf")
+        self.tenure = Tenure(since=clock.now())
+
+    # what others tell it
+
+    def report(self, report: Report) -> None:
+        """Take one pass's report: how fit the pod is, and whether its routes are right."""
+        with self._fit_lock:
+            before, self._fit = self._fit, fitness(report, self._fit)
+            now = self._fit
+        if self._state is None:
+            if not now.may_take:
+                return
+            self._start(report)
+        if now != before:
+            self._queue.put(FitnessChanged(now))
+        if report.fresh:
+            self._routes_read(report)
+
+    def examined(self, *, healthy: bool) -> None:
+        """Take in the application's health."""
+        with self._fit_lock:
+            self._fit = replace(self._fit, healthy=healthy)
+            self._queue.put(FitnessChanged(self._fit))
+
+    def leave(self, gone: Callable[[], None] | None = None) -> None:
+        """Hand over and take nothing any more; call `gone` once nothing is held."""
+        self._gone = gone or self._gone
+        self._queue.put(Asked(Order.LEAVE))
+        if self._state is None and gone is not None:
+            gone()
+
+    def obey(self, wanted: order.Order) -> None:
+        """Yield or claim; return once it is done.
+
+        Raises:
+            Transient: it can't be, or not within `PATIENCE`.
+        """
+        claim = wanted is order.Order.CLAIM
+        with self._changed:
+            heard = self._orders
+            self._queue.put(Asked(Order.CLAIM if claim else Order.YIELD))
+            if self._state is None and not claim:
+                return  # heard before anything is taken
+            met = self._claimed if claim else self._yielded
+            if self._changed.wait_for(lambda: self._orders > heard and met(), PATIENCE):
+                return
+        raise Transient(
+            f"{wanted.value}, but the Lease {self._name} did not change hands",
+            "vipmanager status shows what stands in the way",
+        )
+
+    def troubles(self) -> Mapping[Trouble, Count]:
+        """Tell what the heartbeats met so far."""
+        return self._channel.troubles() if self._channel is not None else {}
+
+    def document(self) -> dict[str, object]:
+        """Give the role as JSON values, with the Lease and who holds it."""
+        record = self._state.sight.record if self._state is not None else None
+        holder = record.holder if record is not None else None
+        return self.tenure.document(self._clock.now()) | {"lease": self._name, "holder": holder}
+
+    def _yielded(self) -> bool:
+        state = self._state
+        return state is None or (state.hold is None and state.sight.writing is None)
+
+    def _claimed(self) -> bool:
+        state = self._state
+        if state is None or state.order is Order.CLAIM or state.sight.writing is not None:
+            return False
+        if state.hold is not None:
+            return self.tenure.settled is not None
+        raise Transient(
+            f"the Lease {self._name} could not be claimed",
+            "; ".join(str(f) for f in self._steering.plights) or "try again",
+        )
+
+    def _routes_read(self, report: Report) -> None:
+        """Answer a reading that was asked for; tell of others where they may matter."""
+        generation = self._asked
+        if generation is not None:
+            if READ not in report.reasons:
+                return  # begun before it was asked for
+            self._asked = None
+        elif report.role is Role.HOLDER and report.observed:
+            generation = self.tenure.generation
+        if generation is not None:
+            right = self._steering.right if report.observed else None
+            self._queue.put(RoutesRead(generation=generation, right=right))
+
+    # its life
+
+    def _start(self, report: Report) -> None:
+        me, self._channel = self._begin(report, self._heard)
+        self._state = State(me=me, settings=self._settings)
+        self._queue.put(FitnessChanged(self._fit))
+        self._leasing.watch()
+        threading.Thread(target=self._live, name="elector", daemon=True).start()
+
+    def _live(self) -> None:
+        try:
+            while True:
+                self._turn()
+        except Exception as bug:  # noqa: BLE001 - it has to end the agent
+            self._failed(bug)
+
+    def _turn(self) -> None:
+        """Take in one event, or let time pass."""
+        state = self._state
+        if state is None:
+            return
+        now = self._clock.now()
+        left = min(wake(state, now) - now, LOOK)
+        try:
+            event = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
+        except queue.Empty:
+            event = Tick()
+        now = self._clock.now()
+        before, (state, actions) = state, step(state, event, now)
+        news = isinstance(event, Asked) or state.sight.known != before.sight.known
+        with self._changed:
+            self._state = state
+            self._orders += isinstance(event, Asked)
+            for action in actions:
+                self._act(action, state, now)
+            if isinstance(event, RoutesRead) and event.right:
+                self._read_right(state, event.generation, now)
+            self._look(state, now, news=news)
+            self._changed.notify_all()
+        if self._gone is not None and state.order is Order.LEAVE and self._yielded():
+            gone, self._gone = self._gone, None
+            gone()
+
+    def _read_right(self, state: State, generation: Generation, now: float) -> None:
+        if state.hold is None or state.hold.generation != generation:
+            return
+        before, self.tenure = self.tenure, self.tenure.read_right(now)
+        if self.tenure is not before:
+            self._told(self.tenure)
+
+    # its hands
+
+    def _act(self, action: Action, state: State, now: float) -> None:
+        match action:
+            case Send(to=to, message=message):
+                if self._channel is not None:
+                    self._channel.send(to, message)
+            case ReadLease():
+                self._leasing.read(now)
+            case WriteLease():
+                self._leasing.write(action, now)
+            case Steer(generation=generation, until=until):
+                self._steer(generation, Fence(until))
+            case StopSteering():
+                if self._fence is not None:
+                    self._fence.broken()
+            case ReadRoutes(generation=generation):
+                self._asked = generation
+                self._inbox.put(READ)
+            case SetRole(role=role, why=why):
+                self._role(role, why, state, now)
+            case _:
+                assert_never(action)
+
+    def _steer(self, generation: Generation, fence: Fence) -> None:
+        def wave() -> Event:
+            return WaveEnded(generation=generation, outcome=self._steering.run(fence))
+
+        self._fence = fence
+        self._spawn(wave)
+
+    def _role(self, role: Role, why: str, state: State, now: float) -> None:
+        self._steering.become(role)
+        hold = state.hold
+        self.tenure = self.tenure.became(
+            role,
+            why=why,
+            generation=hold.generation if hold is not None else None,
+            since=hold.proven if hold is not None else now,
+        )
+        self._told(self.tenure)
+        if hold is None:
+            self._inbox.put(CHANGED)  # to read what the next holder writes
+
+    def _spawn(self, call: Callable[[], Event]) -> None:
+        def run() -> None:
+            try:
+                self._queue.put(call())
+            except Exception as bug:  # noqa: BLE001 - it has to end the agent
+                self._failed(bug)
+
+        threading.Thread(target=run, name="lease", daemon=True).start()
+
+    def _heard(self, message: Message, source: str) -> None:
+        self._queue.put(Heard(message=message, source=source))
+
+    # what a person should read
+
+    def _look(self, state: State, now: float, *, news: bool) -> None:
+        """Hand what is found to the passes, and ask for one where it is new."""
+        busy = state.hold is not None and state.hold.wave.phase is Phase.WRITING
+        if not news and (busy or now < self._looked + LOOK):
+            return
+        self._looked = now
+        found = (
+            *plights(state, now, lease=self._name),
+            *self._leasing.findings(now),
+            *self._forgeries(now),
+        )
+        if found != self._steering.plights:
+            self._steering.plights = found
+            self._inbox.put(CHANGED)
+
+    def _forgeries(self, now: float) -> tuple[Finding, ...]:
+        """Say that datagrams arrive that are sealed with another key."""
+        met = self.troubles().get(Trouble.UNAUTHENTIC)
+        if met is None:
+            return ()
+        if met.number > self._forged[0]:
+            self._forged = (met.number, now)
+        if now >= self._forged[1] + FORGED:
+            return ()
+        address = met.last.rpartition(":")[0]
+        return (find(Condition.HEARTBEAT_FORGED, "heartbeat", address=address),)

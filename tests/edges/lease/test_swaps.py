@@ -1,0 +1,122 @@
+"""Reading the Lease, and the compare-and-swap that decides an election."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from clusters import NAMESPACE, Pod
+from edges.lease.conftest import GROUP, MINE, newest
+from vipmanager.core.failures import Conflict, Failure, Permanent, Throttled, Transient
+from vipmanager.edges.kube import Kube
+from vipmanager.edges.lease import KubeLease
+from vipmanager.lab.faults import Break, Hang
+from vipmanager.lab.kube.faults import INTERNAL, TOO_MANY, UNAVAILABLE, Fault
+from vipmanager.lab.kube.kinds import LEASES
+
+
+def test_a_lease_that_is_not_there_is_none(lease: KubeLease) -> None:
+    assert lease.read() is None
+
+
+def test_a_record_comes_back_as_it_was_written(lease: KubeLease) -> None:
+    made = lease.create(MINE)
+    assert lease.read() == made
+    assert made.uid
+    assert replace(made, uid="", resource_version="", rest="{}") == MINE
+
+
+def test_of_two_that_replace_the_same_version_one_wins(lease: KubeLease) -> None:
+    read = lease.create(MINE)
+    won = lease.replace(replace(read, holder="pod-2", transitions=4))
+    with pytest.raises(Conflict, match="the object has been modified"):
+        lease.replace(replace(read, holder="pod-3", transitions=4))
+    assert lease.read() == won
+
+
+def test_a_lease_is_created_once(lease: KubeLease) -> None:
+    lease.create(MINE)
+    with pytest.raises(Conflict, match="already exists"):
+        lease.create(MINE)
+
+
+def test_a_deleted_lease_is_not_brought_back_by_its_holder(pod: Pod, lease: KubeLease) -> None:
+    held = lease.create(MINE)
+    pod.cluster.store.delete(GROUP)
+    with pytest.raises(Conflict):
+        lease.replace(replace(held, renew_time="2026-01-01T00:00:02.000000Z"))
+    assert lease.read() is None
+    again = lease.create(MINE)
+    assert again.uid != held.uid
+    with pytest.raises(Conflict):
+        lease.replace(held)
+
+
+def test_a_replacement_keeps_what_others_wrote_into_the_lease(pod: Pod, lease: KubeLease) -> None:
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app", "uid": "1"}
+    others = {"labels": {"app": "a"}, "ownerReferences": [owner]}
+    body = {"metadata": {"name": "group"} | others, "spec": {"strategy": "OldestEmulationVersion"}}
+    pod.cluster.store.create(LEASES, NAMESPACE, body)
+    lease.replace(replace(newest(lease), holder="pod-1"))
+    kept = pod.cluster.store.get(GROUP)
+    assert {name: kept["metadata"][name] for name in others} == others
+    assert kept["spec"]["strategy"] == "OldestEmulationVersion"
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (TOO_MANY, Throttled),
+        (INTERNAL, Transient),
+        (UNAVAILABLE, Transient),
+        (Break.RESET, Transient),
+        (Break.LOST, Transient),
+        (Break.TRUNCATED, Transient),
+        (Hang(), Transient),
+    ],
+)
+def test_what_time_heals_is_transient(
+    pod: Pod, lease: KubeLease, fault: Fault, expected: type[Failure]
+) -> None:
+    held = lease.create(MINE)
+    pod.cluster.faults.inject("update leases", fault)
+    with pytest.raises(expected) as caught:
+        lease.replace(replace(held, transitions=4))
+    assert type(caught.value) is expected
+    assert str(caught.value).startswith("the Kubernetes API: update leases: ")
+
+
+def test_a_refusal_names_what_to_allow(pod: Pod, lease: KubeLease) -> None:
+    pod.cluster.access.deny(pod.account.user)
+    with pytest.raises(Permanent, match=r"cannot get resource .* allow get on leases in a Role"):
+        lease.read()
+
+
+def test_a_rotated_token_is_taken_up(pod: Pod, lease: KubeLease) -> None:
+    lease.create(MINE)
+    pod.account.rotate()
+    pod.cluster.access.revoke(pod.token)
+    assert newest(lease).holder == "pod-1"
+
+
+def test_many_candidates_take_turns_and_no_turn_is_lost(pod: Pod, lease: KubeLease) -> None:
+    lease.create(replace(MINE, transitions=0))
+
+    def candidate(_number: int) -> None:
+        kube = Kube(pod.environ)
+        mine = KubeLease(kube, namespace=NAMESPACE, name="group")
+        won = 0
+        while won < 5:
+            read = newest(mine)
+            try:
+                mine.replace(replace(read, transitions=read.transitions + 1))
+                won += 1
+            except Conflict:
+                continue
+        kube.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(candidate, range(4)))
+    assert newest(lease).transitions == 20
