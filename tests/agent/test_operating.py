@@ -68,6 +68,34 @@ def test_status_names_target_zone_and_age_and_ends_with_0_when_all_is_right(stag
     assert any("lookup" in rule for rule in document["pod"]["rules"])
 
 
+MUTE = """
+import socket
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind("\\0vipmanager")
+    listener.listen()
+    print("listening", flush=True)
+    while True:
+        listener.accept()[0].close()
+"""
+
+
+def test_status_tells_a_sidecar_that_does_not_answer_from_none(stage: Stage) -> None:
+    pod = stage.pod()
+    assert stage.init(pod).wait() == 0
+    mute = pod.popen([sys.executable, "-c", MUTE], stdout=subprocess.PIPE)
+    assert mute.stdout is not None
+    assert mute.stdout.readline() == b"listening\n"
+    typed = Typed(stage, pod, "status")
+    assert "the agent does not answer" in typed.out
+    assert "No sidecar" not in typed.out
+    told = Typed(stage, pod, "status", "--output", "json").document("status")
+    assert (typed.code, told["agent"]) == (1, None)
+    assert [(f["kind"], f["subject"]) for f in told["findings"]] == [("waiting", "sidecar")]
+    mute.kill()
+    mute.communicate()
+    assert Typed(stage, pod, "status").code == 0
+
+
 def test_status_of_a_vpc_shows_orphans_of_dead_enis(stage: Stage) -> None:
     pod = stage.pod()
     assert stage.init(pod).wait() == 0

@@ -5,15 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from staging import Stage, converged, wait_until
-from vipmanager.lab.netns import Netns
+from staging import Stage, Typed, converged, wait_until
 from vipmanager.lab.world import World
-
-
-def typed(stage: Stage, pod: Netns, *words: str) -> tuple[int, str]:
-    """Run a command in the pod; give its exit code and what it said on stderr."""
-    process = stage.world.agent(pod, {}, argv=[sys.executable, "-m", "vipmanager", *words])
-    return process.wait(), "\n".join(process.text)
 
 
 def test_a_pod_that_yielded_loses_its_floating_ip_to_the_next_and_writes_nothing_more(
@@ -23,25 +16,25 @@ def test_a_pod_that_yielded_loses_its_floating_ip_to_the_next_and_writes_nothing
     old = stage.pod("a", name="old")
     agent = stage.sidecar(old)
     agent.wait_for(converged)
-    code, said = typed(stage, old, "yield")
-    assert code == 0, said
+    ordered = Typed(stage, old, "yield")
+    assert ordered.code == 0, ordered.err
     stage.sidecar(stage.pod("b", name="new")).wait_for(converged)
     before = stage.world.writes()
     passes = stage.world.endpoint.counts()["DescribeRouteTables"]
     wait_until(lambda: stage.world.endpoint.counts()["DescribeRouteTables"] > passes + 12)
     assert stage.world.writes() == before
     assert stage.points_at("b")
-    code, said = typed(stage, old, "claim")
-    assert code == 0, said
+    ordered = Typed(stage, old, "claim")
+    assert ordered.code == 0, ordered.err
     wait_until(lambda: stage.points_at("a"))
 
 
 @pytest.mark.parametrize("order", ["yield", "claim"])
 def test_an_order_without_an_agent_says_where_to_give_it(stage: Stage, order: str) -> None:
-    code, said = typed(stage, stage.pod("a"), order)
-    assert code == 1
-    assert "no vipmanager sidecar runs in this pod" in said
-    assert "kubectl exec POD -c vipmanager" in said
+    ordered = Typed(stage, stage.pod("a"), order)
+    assert ordered.code == 1
+    assert "no vipmanager sidecar runs in this pod" in ordered.err
+    assert "kubectl exec POD -c vipmanager" in ordered.err
 
 
 def test_a_container_that_shares_only_the_network_may_not_give_orders(stage: Stage) -> None:
@@ -51,9 +44,9 @@ def test_a_container_that_shares_only_the_network_may_not_give_orders(stage: Sta
         pod, {**stage.config, "RunAsSidecar": "True", "ResyncSeconds": "1"}, argv=apart
     )
     agent.wait_for(converged)
-    code, said = typed(stage, pod, "yield")
-    assert code == 1
-    assert "only the agent's own container may ask" in said
+    ordered = Typed(stage, pod, "yield")
+    assert ordered.code == 1
+    assert "only the agent's own container may ask" in ordered.err
     assert stage.points_at("a")
 
 

@@ -2,16 +2,27 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from vipmanager.app import survey
+from vipmanager.app.election import Seat, seat
 from vipmanager.cli.command import Commands, add_command, add_output
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.cli.scope import add_scope, scope
 from vipmanager.cli.terminal import BAD, GOOD, findings, print_json, show, table
-from vipmanager.core.actions import Action, CloudAction
+from vipmanager.core.actions import (
+    Action,
+    CloudAction,
+    CreateRoute,
+    DeleteRoute,
+    DisableSourceDestCheck,
+    ReplaceRoute,
+)
+from vipmanager.core.election.actions import Role
 from vipmanager.core.findings import Kind
 from vipmanager.core.report import Report
 
@@ -19,7 +30,8 @@ NOTHING, ERROR, CHANGES = 0, 1, 2
 
 _DESCRIPTION = """\
 Show every change that `vipmanager run` would make now, in the pod and in the VPC, and the routes
-after it. Nothing is written. The code that decides is the agent's own.
+after it. Nothing is written. The code that decides is the agent's own. With LeaderElection the
+changes in the VPC are those of a pod that holds the Lease, whether this one does or not.
 
 Exit code: 0 nothing to change, 2 changes, 1 something is wrong (and then nothing may be right).
 """
@@ -52,16 +64,21 @@ def run(arguments: argparse.Namespace) -> int:
     about = scope(arguments)
     if about.vpc is None:
         worlds = survey.here(wanted, environ)
+        held = seat(wanted, environ) if wanted.leader_election else None
     else:
         worlds = survey.elsewhere(wanted, about.vpc, about.pairs())
-    reports = survey.rehearse(wanted, worlds)
+        held = Seat(lease=wanted.lease_name) if wanted.leader_election else None
+    reports = survey.rehearse(wanted, worlds, held.role if held is not None else None)
     # In a pod that was only named, nothing can be said about its kernel.
     actions = _actions(reports, kernel=about.vpc is None)
+    last = reports[-1]
+    if held is not None:
+        last = replace(last, findings=(*last.findings, *held.findings))
     if arguments.output == "json":
-        print_json(_document(reports[-1], actions))
+        print_json(_document(last, actions, held))
     else:
-        _show(reports[-1], actions)
-    if reports[-1].of_kind(Kind.FAILED, Kind.REFUSED) or not reports[-1].observed:
+        _show(last, actions, held)
+    if last.of_kind(Kind.FAILED, Kind.REFUSED) or not last.observed:
         return ERROR
     return CHANGES if actions else NOTHING
 
@@ -69,9 +86,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _actions(reports: Sequence[Report], *, kernel: bool) -> tuple[Action, ...]:
     order = {j.steer.table: n for report in reports for n, j in enumerate(report.judged)}
 
-    def place(action: Action) -> int:
+    def place(action: CloudAction) -> int:
         # A wave ends in any order; a plan is read in the order in which it begins.
-        return order.get(getattr(action, "table", None), -1)  # type: ignore[arg-type]
+        match action:
+            case DisableSourceDestCheck():
+                return -1
+            case CreateRoute() | ReplaceRoute() | DeleteRoute():
+                return order[action.table]
+            case _:
+                assert_never(action)
 
     found: list[Action] = []
     for report in reports:
@@ -82,8 +105,9 @@ def _actions(reports: Sequence[Report], *, kernel: bool) -> tuple[Action, ...]:
     return tuple(found)
 
 
-def _document(last: Report, actions: Sequence[Action]) -> dict[str, object]:
+def _document(last: Report, actions: Sequence[Action], held: Seat | None) -> dict[str, object]:
     return {
+        "election": held.document() if held is not None else None,
         "floatingIPs": [ip.document() for ip in last.floating],
         "changes": [
             {
@@ -99,10 +123,10 @@ def _document(last: Report, actions: Sequence[Action]) -> dict[str, object]:
     }
 
 
-def _show(last: Report, actions: Sequence[Action]) -> None:
+def _show(last: Report, actions: Sequence[Action], held: Seat | None) -> None:
     pod = [a for a in actions if not isinstance(a, CloudAction)]
     vpc = [a for a in actions if isinstance(a, CloudAction)]
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [] if held is None else [_holder(held), ""]
     for title, group in (("In the pod", pod), ("In the VPC", vpc)):
         if group:
             rows = [(str(a), a.reason) for a in group]
@@ -114,6 +138,17 @@ def _show(last: Report, actions: Sequence[Action]) -> None:
     if wrong:
         summary += f" Problems: {len(wrong)}."
     show(*parts, *findings(last.findings), Text(summary, BAD if wrong else GOOD))
+
+
+def _holder(held: Seat) -> str:
+    """Say whose changes these are."""
+    if held.role is Role.HOLDER:
+        now = "which it is"
+    elif held.holder is not None:
+        now = f"which {held.holder} is now"
+    else:
+        now = "which it is not now" if held.role is not None else "whoever that is now"
+    return f"LeaderElection: what a pod writes as the holder of Lease {held.lease}, {now}."
 
 
 def _after(last: Report) -> list[tuple[str, str, str]]:

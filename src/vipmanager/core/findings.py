@@ -202,7 +202,7 @@ class Condition(Enum):
     )
 
     # the standby
-    LEASE_UNREAD = _waiting(
+    LEASE_UNREAD = _skipped(
         "the Lease has not been read yet", "see why the Kubernetes API does not answer"
     )
     LEASE_UNPROVEN = _degraded(
@@ -275,7 +275,6 @@ class Condition(Enum):
         return self in {
             Condition.CONTESTED,
             Condition.LAME,
-            Condition.LEASE_UNREAD,
             Condition.NOT_VISIBLE,
             Condition.UNHEALTHY,
         }

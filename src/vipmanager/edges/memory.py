@@ -17,7 +17,8 @@ from vipmanager.core.actions import (
     ReplaceRoute,
 )
 from vipmanager.core.evolve import evolve
-from vipmanager.core.failures import Conflict, Failure, Permanent
+from vipmanager.core.failures import Conflict, Failure, Permanent, Transient
+from vipmanager.core.lease import LeaseRecord
 from vipmanager.core.values import (
     CloudState,
     Eni,
@@ -166,3 +167,75 @@ class MemoryCloud:
         if route is not None and route.target.id != action.eni:
             return Conflict(f"{action}: RouteAlreadyExists")
         return None
+
+
+class MemoryLease:
+    """The `Lease` port. Several agents may share one."""
+
+    def __init__(self, record: LeaseRecord | None = None) -> None:
+        self.away: Failure | None = None
+        """Set it to make every call fail."""
+        self.lost = False
+        """Set it to do what is asked, and not answer."""
+        self._lock = threading.Lock()
+        self._version = 0
+        self._hearers: list[Callable[[LeaseRecord | None], None]] = []
+        self.record = None if record is None else self._versioned(record, uid=None)
+
+    def read(self) -> LeaseRecord | None:
+        """Give the newest version."""
+        with self._lock:
+            self._answer()
+            return self.record
+
+    def create(self, record: LeaseRecord) -> LeaseRecord:
+        """Make it; `Conflict` where there is one."""
+        return self._put(record, expected=None)
+
+    def replace(self, record: LeaseRecord) -> LeaseRecord:
+        """Put a record in the place of the version that it names."""
+        return self._put(record, expected=(record.uid, record.resource_version))
+
+    def watch(
+        self, heard: Callable[[LeaseRecord | None], None], failed: Callable[[Failure], None]
+    ) -> None:
+        """Tell the present state and each later one, on the threads that change it."""
+        with self._lock:
+            self._hearers.append(heard)
+            if self.away is not None:
+                failed(self.away)
+            elif self.record is not None:
+                heard(self.record)
+
+    def delete(self) -> None:
+        """Delete it, as a person does."""
+        with self._lock:
+            self.record = None
+            self._tell()
+
+    def _put(self, record: LeaseRecord, expected: tuple[str, str] | None) -> LeaseRecord:
+        with self._lock:
+            if not self.lost:
+                self._answer()
+            now = self.record
+            if (now and (now.uid, now.resource_version)) != expected:
+                raise Conflict("the Lease has changed")
+            stored = self.record = self._versioned(record, uid=record.uid or None)
+            self._tell()
+            if self.lost:
+                raise Transient("no answer")
+            return stored
+
+    def _versioned(self, record: LeaseRecord, uid: str | None) -> LeaseRecord:
+        self._version += 1
+        return replace(
+            record, uid=uid or f"lease-{self._version}", resource_version=str(self._version)
+        )
+
+    def _answer(self) -> None:
+        if self.away is not None:
+            raise self.away
+
+    def _tell(self) -> None:
+        for heard in self._hearers:
+            heard(self.record)

@@ -91,14 +91,14 @@ class Steering:
     def run(self, fence: Fence) -> Outcome:
         """Write what is kept, while the fence holds."""
         with self._lock:
-            todo, base = self._open(), self._base
-        if base is None:
-            return Outcome.FAILED
+            if self._base is None:
+                return Outcome.FAILED
+            todo = self._open()
         began = self._clock.now()
         done = self._wave.run(todo, fence) if todo else ()
         if done:
             self._take_in(done)
-            self._reporter.report(self._told_of(base, done, self._clock.now() - began))
+            self._report(done, self._clock.now() - began)
         if any(d.failure is not None and not isinstance(d.failure, Permanent) for d in done):
             return Outcome.FAILED
         return Outcome.DONE if len(done) == len(todo) else Outcome.OUT_OF_TIME
@@ -190,13 +190,19 @@ class Steering:
             others = {s: r for s, r in self._refused.items() if s not in fixed}
             self._refused = MappingProxyType(others | bad)
 
-    def _told_of(self, base: Report, done: tuple[Done, ...], seconds: float) -> Report:
-        return replace(
-            base,
-            reasons=("the Lease is held here",),
-            seconds=seconds,
-            done=done,
-            findings=tuple(dict.fromkeys((*base.findings, *self.findings()))),
-            role=Role.HOLDER,
-            fresh=False,
+    def _report(self, done: tuple[Done, ...], seconds: float) -> None:
+        """Tell of a wave beside what the newest pass found."""
+        base = self._base
+        if base is None:
+            return
+        self._reporter.report(
+            replace(
+                base,
+                reasons=("the Lease is held here",),
+                seconds=seconds,
+                done=done,
+                findings=tuple(dict.fromkeys((*base.findings, *self.findings()))),
+                role=Role.HOLDER,
+                fresh=False,
+            )
         )

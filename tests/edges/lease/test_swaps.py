@@ -17,31 +17,6 @@ from vipmanager.lab.kube.faults import INTERNAL, TOO_MANY, UNAVAILABLE, Fault
 from vipmanager.lab.kube.kinds import LEASES
 
 
-def test_a_lease_that_is_not_there_is_none(lease: KubeLease) -> None:
-    assert lease.read() is None
-
-
-def test_a_record_comes_back_as_it_was_written(lease: KubeLease) -> None:
-    made = lease.create(MINE)
-    assert lease.read() == made
-    assert made.uid
-    assert replace(made, uid="", resource_version="", rest="{}") == MINE
-
-
-def test_of_two_that_replace_the_same_version_one_wins(lease: KubeLease) -> None:
-    read = lease.create(MINE)
-    won = lease.replace(replace(read, holder="pod-2", transitions=4))
-    with pytest.raises(Conflict, match="the object has been modified"):
-        lease.replace(replace(read, holder="pod-3", transitions=4))
-    assert lease.read() == won
-
-
-def test_a_lease_is_created_once(lease: KubeLease) -> None:
-    lease.create(MINE)
-    with pytest.raises(Conflict, match="already exists"):
-        lease.create(MINE)
-
-
 def test_a_deleted_lease_is_not_brought_back_by_its_holder(pod: Pod, lease: KubeLease) -> None:
     held = lease.create(MINE)
     pod.cluster.store.delete(GROUP)

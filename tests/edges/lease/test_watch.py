@@ -26,9 +26,7 @@ EXPIRED = Refuse(code=410, reason="Expired", message="too old resource version: 
 
 def watching(pod: Pod, times: int = 1) -> list[str | None]:
     """Wait until so many watches have begun; give the version that each began after."""
-    calls = pod.cluster.endpoint.await_calls(
-        lambda calls: sum(it.action == "watch leases" and it.status == 200 for it in calls) >= times
-    )
+    calls = pod.cluster.endpoint.await_calls(lambda calls: sum(map(_watch, calls)) >= times)
     queries = [parse_qs(it.query, keep_blank_values=True) for it in calls if _watch(it)]
     return [query.get("resourceVersion", [None])[0] for query in queries]
 
