@@ -22,13 +22,23 @@ CHART = DEPLOY / "helm" / "vipmanager"
 
 PATTERNS = ("nonvpc", "vpc")
 MODES = ("native-sidecar", "sidecar", "initContainer")
+SIDECARS = ("native-sidecar", "sidecar")
 OVERLAYS = tuple(f"{pattern}-{mode}" for pattern in PATTERNS for mode in MODES)
+STANDBYS = tuple(f"{pattern}-standby" for pattern in PATTERNS)
+"""Overlays with two replicas."""
 CHART_MODES = dict(zip(MODES, ("nativeSidecar", "sidecar", "initContainer"), strict=True))
 
 KUBERNETES = ("1.29", "1.37")
 """The oldest that has native sidecars, and the newest whose schemas are here."""
 
 Document = dict[str, Any]
+
+DOWNWARD = {
+    "metadata.name": "busybox-deployment-6d4b75cb6d-hznwp",
+    "metadata.namespace": "telco",
+    "metadata.uid": "4a8b1f0e-8f0c-4a26-9d3a-0b5f4c1d2e3f",
+}
+"""What kubelet fills in for a pod's own fields."""
 
 
 def documents(path: Path) -> list[Document]:
@@ -54,6 +64,27 @@ def kustomize(folder: Path) -> tuple[Document, ...]:
     assert not done.returncode, done.stderr
     assert not done.stderr, f"a warning: {done.stderr}"
     return tuple(d for d in yaml.safe_load_all(done.stdout) if d)
+
+
+def composed(folder: Path, name: str, **entries: object) -> tuple[Document, ...]:
+    """Render an overlay of somebody's own in `deploy/mine`, over a shipped one.
+
+    Args:
+        folder: an empty one.
+        name: of the shipped overlay.
+        entries: of the kustomization, beside its resources.
+    """
+    shutil.copytree(MANIFESTS, folder / "manifests")
+    own = folder / "mine"
+    own.mkdir()
+    text = yaml.safe_dump({"resources": [f"../manifests/overlays/{name}"], **entries})
+    (own / "kustomization.yaml").write_text(text)
+    return kustomize(own)
+
+
+def components(*names: str) -> list[str]:
+    """Name shipped components as an overlay in `deploy/mine` does."""
+    return [f"../manifests/components/{name}" for name in names]
 
 
 @cache
@@ -142,4 +173,10 @@ def environment(objects: Sequence[Document]) -> dict[str, str]:
     merged: dict[str, str] = {}
     for source in container["envFrom"]:
         merged |= maps[source["configMapRef"]["name"]]
-    return merged | {e["name"]: e["value"] for e in container["env"] if "value" in e}
+    return merged | {each["name"]: _value(each) for each in container["env"]}
+
+
+def _value(variable: Document) -> str:
+    if "value" in variable:
+        return str(variable["value"])
+    return DOWNWARD[variable["valueFrom"]["fieldRef"]["fieldPath"]]

@@ -15,10 +15,13 @@ from deploy.rendered import (
     KUBERNETES,
     MODES,
     PATTERNS,
+    SIDECARS,
     Document,
     agent,
     chart,
     check_schemas,
+    components,
+    composed,
     environment,
     of_kind,
     only,
@@ -58,14 +61,37 @@ def test_the_chart_installs_what_the_overlay_applies(pattern: str, mode: str) ->
     assert _plain(rendered(pattern, mode)) == _plain(overlay(f"{pattern}-{mode}"))
 
 
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("mode", SIDECARS)
+def test_the_chart_s_standby_is_what_the_components_make(
+    pattern: str, mode: str, tmp_path: Path
+) -> None:
+    values = {
+        **pattern_values(pattern),
+        "mode": CHART_MODES[mode],
+        "standby": {"enabled": True, "keySecret": "vipmanager-heartbeat"},
+        "config": {"RoleLabel": True},
+    }
+    parts = components("standby", "heartbeat-key", "role-label")
+    expected = composed(tmp_path, f"{pattern}-{mode}", components=parts)
+    assert _plain(chart(values)) == _plain(expected)
+
+
 def _plain(objects: tuple[Document, ...]) -> list[Document]:
-    """Without Helm's labels, with CNI configurations as values, in order."""
+    """Without Helm's labels and Kustomize's, with CNI configurations as values, in order."""
     found = json.loads(json.dumps(objects))
     for each in found:
         labels = each["metadata"].pop("labels", {})
-        kept = {k: v for k, v in labels.items() if not k.startswith(("app.kubernetes.io/", "helm"))}
+        tools = ("app.kubernetes.io/", "helm", "vipmanager/mode")
+        kept = {k: v for k, v in labels.items() if not k.startswith(tools)}
         if kept:
             each["metadata"]["labels"] = kept
+        for subject in each.get("subjects", []):
+            subject.pop("namespace", None)  # the binding's own by default
+        if each["kind"] == "ConfigMap":
+            each["data"] = {
+                k: v.capitalize() if v == "true" else v for k, v in each["data"].items()
+            }
         if each["kind"] == "NetworkAttachmentDefinition":
             each["spec"]["config"] = json.loads(each["spec"]["config"])
     return sorted(found, key=lambda o: (o["kind"], o["metadata"]["name"]))
@@ -102,6 +128,18 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"config": {"ApiRate": "50"}}, "/config/ApiRate"),
     ({"config": {"ResyncSeconds": 0}}, "/config/ResyncSeconds"),
     ({"config": {"InitTimeoutSeconds": -1}}, "/config/InitTimeoutSeconds"),
+    ({"config": {"LeaderElection": True}}, "'LeaderElection'"),
+    ({"config": {"HeartbeatKeyFile": "/key"}}, "'HeartbeatKeyFile'"),
+    ({"config": {"LeaseName": "Telco"}}, "/config/LeaseName"),
+    ({"config": {"LeaseNamespace": "telco.prod"}}, "/config/LeaseNamespace"),
+    ({"config": {"LeaseSeconds": 1}}, "/config/LeaseSeconds"),
+    ({"config": {"HeartbeatMs": 19}}, "/config/HeartbeatMs"),
+    ({"config": {"HeartbeatPort": "off"}}, "/config/HeartbeatPort"),
+    ({"config": {"PreferredZone": "b"}}, "/config/PreferredZone"),
+    ({"config": {"RoleLabel": "holder"}}, "/config/RoleLabel"),
+    ({"standby": {"enabled": "yes"}}, "/standby/enabled"),
+    ({"standby": {"replicas": 3}}, "'replicas'"),
+    ({"standby": {"keySecret": "A Key"}}, "/standby/keySecret"),
     ({"config": {"LogLevel": "verbose"}}, "/config/LogLevel"),
     ({"config": {"LogFormat": "xml"}}, "/config/LogFormat"),
     ({"config": {"OnStop": "withdraw"}}, "/config/OnStop"),
@@ -129,8 +167,9 @@ def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], named: str) ->
 
 def test_every_key_of_vipmanager_can_be_set() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
-    # These two follow from `mode` and `pattern`.
-    expected = {key.name for key in KEYS} - {"RunAsSidecar", "SubnetBasedLoopbacks"}
+    # These follow from `mode`, `pattern` and `standby`.
+    follow = {"RunAsSidecar", "SubnetBasedLoopbacks", "LeaderElection", "HeartbeatKeyFile"}
+    expected = {key.name for key in KEYS} - follow
     assert set(schema["properties"]["config"]["properties"]) == expected
 
 
@@ -257,3 +296,52 @@ def test_with_a_health_check_the_application_does_not_wait_for_the_sidecar() -> 
     objects = chart({"config": {"HealthCheck": "tcp://127.0.0.1:80"}})
     assert "startupProbe" not in agent(pod(objects))
     assert load(environment(objects)).health_check
+
+
+CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"mode": "initContainer", "standby": {"enabled": True}}, "an initContainer ends"),
+    (
+        {"standby": {"enabled": True, "keySecret": "key"}, "config": {"HeartbeatPort": 0}},
+        "standby.keySecret: expected nothing with config.HeartbeatPort=0",
+    ),
+    ({"standby": {"keySecret": "key"}}, "standby.keySecret: expected nothing without"),
+    ({"config": {"PreferredZone": "us-east-2b"}}, "config.PreferredZone: expected nothing without"),
+    ({"config": {"RoleLabel": True}}, "config.RoleLabel: expected nothing without"),
+]
+
+
+@pytest.mark.parametrize(("values", "said"), CONTRADICTIONS)
+def test_values_of_the_standby_that_contradict_each_other_are_refused(
+    values: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(helm.HelmRenderError, match=said):
+        chart(values)
+
+
+def test_a_standby_s_objects_follow_the_keys_of_the_lease() -> None:
+    keys = {
+        "LeaseName": "amf",
+        "LeaseNamespace": "leases",
+        "LeaseSeconds": 10,
+        "HeartbeatMs": 200,
+        "HeartbeatPort": 7947,
+        "PreferredZone": "us-east-2b",
+    }
+    objects = chart({"standby": {"enabled": True}, "config": keys})
+    check_schemas(objects, KUBERNETES[-1])
+    settings = load(environment(objects))
+    assert (settings.lease_seconds, settings.heartbeat) == (10, 0.2)
+    assert settings.preferred_zone == "us-east-2b"
+    for kind in ("Lease", "Role", "RoleBinding"):
+        assert only(objects, kind)["metadata"]["namespace"] == settings.lease_namespace
+    assert only(objects, "Lease")["metadata"]["name"] == settings.lease_name
+    assert only(objects, "Role")["rules"][0]["resourceNames"] == [settings.lease_name]
+    (subject,) = only(objects, "RoleBinding")["subjects"]
+    assert subject["namespace"] == "telco", "the pods' own, wherever the Lease is"
+    ports = {each["name"]: each["containerPort"] for each in agent(pod(objects))["ports"]}
+    assert ports["heartbeat"] == settings.heartbeat_port
+
+
+def test_without_heartbeats_no_port_is_told() -> None:
+    objects = chart({"standby": {"enabled": True}, "config": {"HeartbeatPort": 0}})
+    assert [each["name"] for each in agent(pod(objects))["ports"]] == ["http-vipmanager"]

@@ -1,4 +1,4 @@
-"""README, docs/deploy.md and docs/migrate.md: what they tell people to type works."""
+"""README and the pages of docs/ that people follow: what they tell people to type works."""
 
 import re
 import subprocess
@@ -149,7 +149,11 @@ def test_shorthand_is_read_as_the_aws_cli_reads_it() -> None:
     assert asked.parameters == {"Filters": [{"Name": "vpc-id", "Values": ["a", "b"]}]}
 
 
-@pytest.mark.parametrize("page", PAGES)
+STACKS = ("README.md", "docs/deploy.md", "docs/migrate.md")
+"""Pages that create stacks."""
+
+
+@pytest.mark.parametrize("page", STACKS)
 def test_the_stacks_are_created_as_they_are_typed(page: str, tmp_path: Path) -> None:
     lay_out(tmp_path)
     with cloud() as it:
@@ -185,6 +189,13 @@ def test_the_stacks_are_created_as_they_are_typed(page: str, tmp_path: Path) -> 
                 if key in template(stack.template)["Parameters"]
             }
             it.create(stack.name, _for_moto(stack.template, given), **given)
+
+
+def test_what_a_standby_takes_is_rendered_as_it_is_typed(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    with Terminal(tmp_path, {"kubectl": Kubectl(), **OTHERS}) as terminal:
+        for block in blocks("docs/standby.md"):
+            terminal.type(block.text)
 
 
 def _for_moto(name: str, given: Mapping[str, str]) -> dict[str, Any]:

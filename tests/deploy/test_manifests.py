@@ -1,6 +1,5 @@
 """The shipped manifests, as `kubectl apply -k` would send them."""
 
-import shutil
 import subprocess
 import sys
 from ipaddress import ip_address, ip_network
@@ -16,12 +15,14 @@ from deploy.rendered import (
     MODES,
     OVERLAYS,
     PATTERNS,
+    STANDBYS,
     agent,
     check_schemas,
+    components,
+    composed,
     containers,
     documents,
     environment,
-    kustomize,
     of_kind,
     only,
     overlay,
@@ -32,11 +33,12 @@ from vipmanager.edges.settings import load
 from vipmanager.lab.cni import read_definitions
 
 DEPLOYMENTS = [f"deployment-{mode}.yaml" for mode in MODES]
+EVERY_OVERLAY = (*OVERLAYS, *STANDBYS)
 ATTACHMENTS = ["nad-1.yaml", "nad-2.yaml"]
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", EVERY_OVERLAY)
 def test_every_overlay_is_valid_for_the_oldest_and_the_newest_kubernetes(
     name: str, version: str
 ) -> None:
@@ -44,9 +46,9 @@ def test_every_overlay_is_valid_for_the_oldest_and_the_newest_kubernetes(
 
 
 def test_there_is_an_overlay_for_each_pattern_and_mode_and_the_readme_names_it() -> None:
-    assert {folder.name for folder in (MANIFESTS / "overlays").iterdir()} == set(OVERLAYS)
+    assert {folder.name for folder in (MANIFESTS / "overlays").iterdir()} == set(EVERY_OVERLAY)
     text = (MANIFESTS / "README.md").read_text()
-    assert [name for name in OVERLAYS if f"`{name}`" not in text] == []
+    assert [name for name in EVERY_OVERLAY if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -67,7 +69,7 @@ def test_vipmanager_reads_the_pattern_and_the_mode_of_an_overlay(pattern: str, m
     assert settings.tags, "ALL route tables would be written"
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", EVERY_OVERLAY)
 def test_whatever_an_object_refers_to_is_there(name: str) -> None:
     objects = overlay(name)
     deployment = only(objects, "Deployment")
@@ -189,16 +191,9 @@ def test_an_attachment_has_one_address_and_forgets_its_lease_at_a_reboot(pattern
 
 
 def test_one_entry_changes_the_image_of_every_overlay(tmp_path: Path) -> None:
-    shutil.copytree(MANIFESTS, tmp_path / "manifests")
     (entry,) = _readme_block("images")["images"]
-    for name in OVERLAYS:
-        own = tmp_path / name
-        own.mkdir()
-        resources = [f"../manifests/overlays/{name}"]
-        (own / "kustomization.yaml").write_text(
-            yaml.safe_dump({"resources": resources, "images": [entry]})
-        )
-        image = agent(pod(kustomize(own)))["image"]
+    for name in EVERY_OVERLAY:
+        image = agent(pod(composed(tmp_path / name, name, images=[entry])))["image"]
         assert image == f"{entry['newName']}:{entry['newTag']}"
 
 
@@ -210,15 +205,7 @@ def _readme_block(key: str) -> dict[str, list[dict[str, str]]]:
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_events_are_one_component_more_for_every_overlay(name: str, tmp_path: Path) -> None:
-    shutil.copytree(MANIFESTS, tmp_path / "manifests")
-    own = tmp_path / "own"
-    own.mkdir()
-    text = f"""\
-resources: [../manifests/overlays/{name}]
-components: [../manifests/components/events]
-"""
-    (own / "kustomization.yaml").write_text(text)
-    objects = kustomize(own)
+    objects = composed(tmp_path, name, components=components("events"))
     check_schemas(objects, KUBERNETES[-1])
     assert load(environment(objects)).kubernetes_events
     assert pod(objects)["automountServiceAccountToken"] is True

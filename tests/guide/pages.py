@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/deploy.md", "docs/migrate.md")
+PAGES = ("README.md", "docs/deploy.md", "docs/migrate.md", "docs/standby.md")
 
 NEEDS = ("lab", "AWS", "cluster", "Docker", "internet")
 ONLY = ("on a peer", "pattern 2", "sidecars")
