@@ -3,8 +3,8 @@
 import pytest
 
 from claims import ADDRESS, OURS, R, T, W, Y, tables
-from vipmanager.core.claim import SETTLE, Judgement, Memory, Verdict
-from vipmanager.core.hold import as_standby, judge
+from vipmanager.core.claim import Judgement, Memory, Verdict
+from vipmanager.core.hold import SETTLE, as_standby, judge
 from vipmanager.core.values import EniId, Steer
 
 RIVAL = EniId("eni-a1")
@@ -37,9 +37,9 @@ def test_a_living_rival_in_every_table_is_no_reason_to_yield() -> None:
 def test_what_ec2_does_not_show_yet_is_not_written_twice() -> None:
     steer = judged(RIVAL).judged[0].steer
     memory = Memory().wrote(steer, at=100.0, replaced=RIVAL)
-    soon = judged(RIVAL, memory=memory, now=101.0)
+    soon = judged(RIVAL, memory=memory, now=100.5)
     assert verdicts(soon) == [T]
-    assert soon.recheck == 1.0
+    assert soon.recheck == 0.5
     assert [f.condition.name for f in soon.findings] == ["NOT_VISIBLE"]
     assert verdicts(judged(RIVAL, memory=memory, now=100.0 + SETTLE)) == [W]
 
@@ -47,7 +47,7 @@ def test_what_ec2_does_not_show_yet_is_not_written_twice() -> None:
 def test_another_rival_than_the_one_replaced_is_written_over_at_once() -> None:
     steer = judged(RIVAL).judged[0].steer
     memory = Memory().wrote(steer, at=100.0, replaced=EniId("eni-c1"))
-    assert verdicts(judged(RIVAL, memory=memory, now=101.0)) == [W]
+    assert verdicts(judged(RIVAL, memory=memory, now=100.5)) == [W]
 
 
 def test_a_standby_calls_only_its_own_routes_right() -> None:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from vipmanager.core.actions import CloudAction, RouteWrite
-from vipmanager.core.claim import SETTLE, Verdict
+from vipmanager.core.claim import Verdict
 from vipmanager.core.election.actions import Role
 from vipmanager.core.election.events import Outcome
 from vipmanager.core.failures import Failure, Permanent, Transient
+from vipmanager.core.hold import SETTLE
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Rate, Settings
 from vipmanager.core.values import CloudState, RouteTable, VpcId
@@ -196,6 +197,7 @@ def test_what_ec2_does_not_show_yet_counts_as_right_for_a_while(standby: Pod) ->
     standby.cloud.state = before
     assert {j.verdict for j in standby.look().judged} == {Verdict.WAIT}
     assert standby.steering.right
+    assert not standby.steering.settled
     standby.hands.time += SETTLE
     standby.look()
     assert not standby.steering.right

@@ -168,9 +168,11 @@ def standing(route: CloudRoute | None, ours: EniId, lost: frozenset[EniId]) -> S
     return Standing.RIVAL
 
 
-def settling(written: Written | None, route: CloudRoute | None, now: float) -> bool:
+def settling(
+    written: Written | None, route: CloudRoute | None, now: float, *, settle: float = SETTLE
+) -> bool:
     """Tell whether a table may still show what our own write replaced."""
-    if written is None or now - written.at >= SETTLE:
+    if written is None or now - written.at >= settle:
         return False
     return _eni(route) == written.replaced
 

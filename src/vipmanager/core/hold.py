@@ -26,7 +26,12 @@ from vipmanager.core.claim import (
     standing,
 )
 from vipmanager.core.findings import Finding
-from vipmanager.core.values import RouteTable, RouteTableId, Steer
+from vipmanager.core.values import RouteTable, RouteTableId, Steer, TargetKind
+
+
+SETTLE = 1.0
+"""Seconds in which EC2 may still show what a write of ours replaced. Shorter than without a Lease:
+it may as well be a late write of the last holder, and to write once more harms nobody."""
 
 
 def judge(
@@ -56,7 +61,7 @@ def judge(
         written = memory.written.get(steer)
         if what is Standing.OURS:
             verdict, reason = Verdict.RIGHT, "right"
-        elif written is not None and settling(written, route, now):
+        elif written is not None and settling(written, route, now, settle=SETTLE):
             verdict, reason = Verdict.WAIT, "written, not visible yet"
             findings.append(not_visible(steer, route))
             rechecks.append(again(written, now))
@@ -87,6 +92,13 @@ def as_standby(judged: Iterable[Judged]) -> tuple[Judged, ...]:
         else replace(j, verdict=Verdict.YIELD, reason="standby", repair=False)
         for j in judged
     )
+
+
+def served(judged: Judged) -> bool:
+    """Tell whether a route leads to a living ENI: this pod's, or else another's."""
+    route = judged.route
+    elsewhere = route is not None and route.target.kind is TargetKind.ENI and not route.blackhole
+    return judged.verdict is Verdict.RIGHT or (judged.verdict is Verdict.YIELD and elsewhere)
 
 
 def _reason(what: Standing, *, repair: bool) -> str:

@@ -251,6 +251,8 @@ class Elector:
     def _read_right(self, state: State, generation: Generation, now: float) -> None:
         if state.hold is None or state.hold.generation != generation:
             return
+        if not self._steering.settled:
+            return
         before, self.tenure = self.tenure, self.tenure.read_right(now)
         if self.tenure is not before:
             self._told(self.tenure)

@@ -67,6 +67,8 @@ class Steering:
         """What waves wrote since the last judgement, and when."""
         self._refused: Mapping[Steer, Refusal] = MappingProxyType({})
         self._kept: tuple[RouteWrite, ...] = ()
+        self._unseen = False
+        """Whether EC2 does not show some write of ours yet."""
         self._base: Report | None = None
         """The last pass, as its holder sees it: what a wave's report begins with."""
         self.epoch = 0
@@ -87,6 +89,11 @@ class Steering:
         """Whether the last pass left nothing to write that could be written."""
         with self._lock:
             return not self._open()
+
+    @property
+    def settled(self) -> bool:
+        """Whether, besides, EC2 shows every write."""
+        return self.right and not self._unseen
 
     def run(self, fence: Fence) -> Outcome:
         """Write what is kept, while the fence holds."""
@@ -131,6 +138,7 @@ class Steering:
                 repair=self._role is Role.HOLDER,
             )
             self._memory = judgement.memory
+            self._unseen = any(j.verdict is Verdict.WAIT for j in judgement.judged)
             wrong = {j.steer for j in judgement.judged if j.verdict is Verdict.WRITE}
             self._refused = MappingProxyType({s: r for s, r in self._refused.items() if s in wrong})
         return judgement
