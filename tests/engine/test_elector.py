@@ -12,6 +12,7 @@ from vipmanager.core.election import ElectionSettings, Member
 from vipmanager.core.election.actions import Role
 from vipmanager.core.failures import Permanent, Transient
 from vipmanager.core.findings import Condition
+from vipmanager.core.health import Health
 from vipmanager.core.lease import LeaseRecord
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Rate, Settings
@@ -222,6 +223,19 @@ def test_an_api_that_forbids_is_said_in_its_own_words(start: Start, lease: Memor
     agent.await_(lambda: agent.last and any("403" in f.text for f in agent.last.findings))
     assert not agent.owns()
     lease.away = None
+
+
+def test_a_right_to_read_alone_is_no_readiness(start: Start, lease: MemoryLease) -> None:
+    lease.refuse = Permanent("update leases: 403 Forbidden", "allow update on leases")
+    agent = start("a")
+    agent.await_(lambda: agent.last and any("403" in f.text for f in agent.last.findings))
+    number = agent.last.number if agent.last else 0
+    agent.inbox.put("resync")
+    agent.await_(lambda: agent.last and agent.last.number > number)
+    assert agent.last
+    health = Health().after(agent.last)
+    assert not health.ready
+    assert "403" in health.why
 
 
 def test_an_acquisition_whose_answer_is_lost_is_found_out(start: Start, lease: MemoryLease) -> None:

@@ -203,7 +203,8 @@ class Condition(Enum):
 
     # the standby
     LEASE_UNREAD = _skipped(
-        "the Lease has not been read yet", "see why the Kubernetes API does not answer"
+        "the Lease has not been read yet",
+        "it is asked for; if this stays, see why the Kubernetes API does not answer",
     )
     LEASE_UNPROVEN = _degraded(
         "the Lease could not be renewed for LeaseSeconds: routes are kept as they are, and none is "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from vipmanager.core.claim import Verdict
 from vipmanager.core.election.actions import Role
-from vipmanager.core.findings import Condition, Kind
+from vipmanager.core.findings import Condition, Finding, Kind
 from vipmanager.core.report import Report
 
 
@@ -53,20 +53,28 @@ def _against(report: Report) -> str | None:
     return _first(report, *_UNFINISHED) if unfixed else None
 
 
+LEASE = "lease"
+"""The subject of what stands between an agent and its Lease."""
+
 _HINDRANCES = (
     Condition.YIELDED,
     Condition.UNFIT,
     Condition.LEASE_UNREAD,
     Condition.LEASE_FOREIGN,
 )
-"""What keeps a standby from taking over."""
+"""What keeps a standby from taking over, beside a Lease that it may not use."""
 
 
 def _of_standby(report: Report) -> Health:
-    hindrance = next((f for f in report.findings if f.condition in _HINDRANCES), None)
+    hindrance = next((f for f in report.findings if _hinders(f)), None)
     if hindrance is not None:
         return Health(ready=False, why=str(hindrance))
     return Health(ready=True, why="standby: could take every floating IP over")
+
+
+def _hinders(finding: Finding) -> bool:
+    barred = finding.subject == LEASE and finding.kind is Kind.FAILED
+    return barred or finding.condition in _HINDRANCES
 
 
 def _first(report: Report, *kinds: Kind) -> str:

@@ -175,6 +175,8 @@ class MemoryLease:
     def __init__(self, record: LeaseRecord | None = None) -> None:
         self.away: Failure | None = None
         """Set it to make every call fail."""
+        self.refuse: Failure | None = None
+        """Set it to make writes fail."""
         self.lost = False
         """Set it to do what is asked, and not answer."""
         self._lock = threading.Lock()
@@ -215,6 +217,8 @@ class MemoryLease:
 
     def _put(self, record: LeaseRecord, expected: tuple[str, str] | None) -> LeaseRecord:
         with self._lock:
+            if self.refuse is not None:
+                raise self.refuse
             if not self.lost:
                 self._answer()
             now = self.record

@@ -16,6 +16,7 @@ from vipmanager.core.election.events import (
 )
 from vipmanager.core.failures import Conflict, Failure, Permanent
 from vipmanager.core.findings import Condition, Finding, find
+from vipmanager.core.health import LEASE
 from vipmanager.core.lease import LeaseRecord, micro_time
 from vipmanager.ports import Clock, Lease
 
@@ -33,8 +34,8 @@ class Leasing:
         self, lease: Lease, *, spawn: Spawn, put: Callable[[Event], None], clock: Clock
     ) -> None:
         self._lease, self._spawn, self._put, self._clock = lease, spawn, put, clock
-        self._failing: tuple[Failure, float] | None = None
-        """The first failure of a row, and since when."""
+        self._failing: dict[bool, tuple[Failure, float]] = {}
+        """Of readings (False) and of writes (True): the first failure of a row, and since when."""
         self._unwatched: Failure | None = None
 
     def watch(self) -> None:
@@ -62,29 +63,30 @@ class Leasing:
 
     def findings(self, now: float) -> tuple[Finding, ...]:
         """Say why the Lease can't be had, if that is so."""
-        if self._failing is not None:
-            failure, since = self._failing
+        for failure, since in list(self._failing.values()):
             if isinstance(failure, Permanent):
-                return (failure.finding("lease"),)
+                return (failure.finding(LEASE),)
             if now > since + SHORT:
                 # An API that is away is no fault of the configuration.
                 what, hint = failure.what, failure.hint
-                return (find(Condition.UNREACHABLE, "lease", what=what, hint=hint),)
+                return (find(Condition.UNREACHABLE, LEASE, what=what, hint=hint),)
         if isinstance(self._unwatched, Permanent):
-            return (self._unwatched.finding("lease"),)
+            return (self._unwatched.finding("watch"),)
         return ()
 
     def _called(self, purpose: Purpose | None, call: Callable[[], Event]) -> Event:
+        writing = purpose is not None
         try:
             event = call()
         except Conflict:
             event = LeaseConflict()
         except Failure as failure:
             lasting = isinstance(failure, Permanent)
-            if self._failing is None or isinstance(self._failing[0], Permanent) != lasting:
-                self._failing = (failure, self._clock.now())
+            known = self._failing.get(writing)
+            if known is None or isinstance(known[0], Permanent) != lasting:
+                self._failing[writing] = (failure, self._clock.now())
             return LeaseFailed(purpose=purpose, forbidden=lasting)
-        self._failing = None
+        self._failing.pop(writing, None)
         return event
 
     def _heard(self, record: LeaseRecord | None) -> None:

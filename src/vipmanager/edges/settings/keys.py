@@ -166,7 +166,8 @@ KEYS = (
         field="kubernetes_events",
         parse=flag,
         default="False",
-        meaning="post Kubernetes Events on the pod: moved, refused, lost, another role; needs a Role",
+        meaning="post Kubernetes Events on the pod: moved, refused, lost, another role; needs a "
+        "Role",
     ),
     Key(
         name="LeaderElection",
