@@ -16,10 +16,11 @@ _DESCRIPTION = {
     Order.YIELD: """\
 Ask the sidecar of this pod to write no route any more. Its routes stay as they are until the
 next owner replaces them. It returns when no write is under way, and the pod is unready then.
+With LeaderElection it releases the Lease, and a fit standby takes over at once.
 """,
     Order.CLAIM: """\
 Ask the sidecar of this pod to take every floating IP of the pod, also from another live ENI,
-and to hold them again. The other pod's agent yields.
+and to hold them again. The other pod's agent yields. With LeaderElection it takes the Lease.
 """,
 }
 

@@ -16,7 +16,6 @@ from vipmanager.core.election import (
     ElectionSettings,
     Member,
     State,
-    plights,
     step,
     wake,
 )
@@ -40,15 +39,15 @@ from vipmanager.core.election.events import (
     Tick,
     WaveEnded,
 )
-from vipmanager.core.election.state import UNKNOWN, Phase
+from vipmanager.core.election.state import UNKNOWN
 from vipmanager.core.election.values import Generation, Message, Order
 from vipmanager.core.failures import Transient
-from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.fitness import fitness
 from vipmanager.core.heartbeat import Count, Trouble
 from vipmanager.core.report import Report
 from vipmanager.core.tenure import Tenure
 from vipmanager.engine.leasing import Leasing
+from vipmanager.engine.lookout import CHANGED, EVERY, Lookout
 from vipmanager.engine.record import PATIENCE
 from vipmanager.engine.steering import Steering
 from vipmanager.engine.wave import Fence
@@ -56,13 +55,6 @@ from vipmanager.ports import Channel, Clock, Inbox, Lease
 
 READ = "read for the Lease"
 """The reason of a pass that answers `ReadRoutes`."""
-CHANGED = "the election"
-"""The reason of a pass that shows what the election found."""
-LOOK = 1.0
-"""Seconds between two looks at what a person should read."""
-FORGED = 10.0
-"""Seconds for which a datagram with a wrong seal is spoken of."""
-
 Begin = Callable[[Report, Callable[[Message, str], None]], tuple[Member, Channel | None]]
 """Opens the channel, and tells who this agent is, from the first pass that found it fit."""
 
@@ -113,9 +105,13 @@ class Elector:
         self._orders = 0
         """Orders that the election has heard."""
         self._gone: Callable[[], None] | None = None
-        self._forged = (0, float("-inf"))
-        """Datagrams with a wrong seal so far, and when the last look found new ones."""
-        self._looked = float("-inf")
+        self._lookout = Lookout(
+            lease=name,
+            leasing=self._leasing,
+            steering=steering,
+            inbox=inbox,
+            troubles=self.troubles,
+        )
         self.tenure = Tenure(since=clock.now())
 
     # what others tell it
@@ -227,22 +223,22 @@ class Elector:
         if state is None:
             return
         now = self._clock.now()
-        left = min(wake(state, now) - now, LOOK)
+        left = min(wake(state, now) - now, EVERY)
         try:
             event = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
         except queue.Empty:
             event = Tick()
         now = self._clock.now()
         before, (state, actions) = state, step(state, event, now)
-        news = isinstance(event, Asked) or state.sight.known != before.sight.known
+        asked = isinstance(event, Asked)
         with self._changed:
             self._state = state
-            self._orders += isinstance(event, Asked)
+            self._orders += asked
             for action in actions:
                 self._act(action, state, now)
             if isinstance(event, RoutesRead) and event.right:
                 self._read_right(state, event.generation, now)
-            self._look(state, now, news=news)
+            self._lookout.look(before, state, now, asked=asked)
             self._changed.notify_all()
         if self._gone is not None and state.order is Order.LEAVE and self._yielded():
             gone, self._gone = self._gone, None
@@ -312,32 +308,3 @@ class Elector:
 
     def _heard(self, message: Message, source: str) -> None:
         self._queue.put(Heard(message=message, source=source))
-
-    # what a person should read
-
-    def _look(self, state: State, now: float, *, news: bool) -> None:
-        """Hand what is found to the passes, and ask for one where it is new."""
-        busy = state.hold is not None and state.hold.wave.phase is Phase.WRITING
-        if not news and (busy or now < self._looked + LOOK):
-            return
-        self._looked = now
-        found = (
-            *plights(state, now, lease=self._name),
-            *self._leasing.findings(now),
-            *self._forgeries(now),
-        )
-        if found != self._steering.plights:
-            self._steering.plights = found
-            self._inbox.put(CHANGED)
-
-    def _forgeries(self, now: float) -> tuple[Finding, ...]:
-        """Say that datagrams arrive that are sealed with another key."""
-        met = self.troubles().get(Trouble.UNAUTHENTIC)
-        if met is None:
-            return ()
-        if met.number > self._forged[0]:
-            self._forged = (met.number, now)
-        if now >= self._forged[1] + FORGED:
-            return ()
-        address = met.last.rpartition(":")[0]
-        return (find(Condition.HEARTBEAT_FORGED, "heartbeat", address=address),)
