@@ -3,19 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from vipmanager.app.survey import Worlds
 from vipmanager.core.failures import Failure
 from vipmanager.core.findings import Finding
 from vipmanager.core.settings import Pattern, Rate, Settings
-from vipmanager.core.values import Address, CloudState, RouteTable
+from vipmanager.core.values import Address, CloudState, FloatingIP, RouteTable
 from vipmanager.doctor.check import Result
 from vipmanager.doctor.examine import examine
 from vipmanager.doctor.readings import Readings
 from vipmanager.doctor.table import CHECKS
 from vipmanager.doctor.vpc import NO_MANAGE
 from vipmanager.edges.aws.identity import Credentials
-from vipmanager.edges.memory import MemoryCloud, MemoryKernel, MemoryMetadata
+from vipmanager.edges.memory import MemoryCloud, MemoryKernel, MemoryLease, MemoryMetadata
 from vipmanager.engine.claims import Claims
 from vipmanager.engine.inbox import Inbox, SystemClock
 from vipmanager.engine.observe import Observer
@@ -86,9 +87,13 @@ class Ward:
         self.pod = True
         self.sick: Finding | None = None
         """What the application's health check says."""
-        self._converge()
+        self.environ: Mapping[str, str] = {}
+        self.lease = MemoryLease()
+        self.agent: Mapping[str, Any] | Failure | None = None
+        """What its sidecar answers, where one runs."""
+        self.floating = self._converge()
 
-    def _converge(self) -> None:
+    def _converge(self) -> tuple[FloatingIP, ...]:
         clock = SystemClock()
         wave = Wave(self.cloud, pace=Pace(Rate(), clock), clock=clock, inbox=Inbox())
         observer = Observer(self.kernel, self.metadata, self.cloud, self.settings)
@@ -99,8 +104,7 @@ class Ward:
             rule=Claims(observer=observer, wave=wave, clock=clock),
             clock=clock,
         )
-        for _ in range(3):
-            passes.run(("start",))
+        return [passes.run(("start",)) for _ in range(3)][-1].floating
 
     def change(self, change: Callable[[CloudState], CloudState]) -> None:
         self.cloud.state = change(self.cloud.state)
@@ -122,5 +126,13 @@ class Ward:
             host=self.host,
             aws=self.aws,
             pod=self.pod,
+            environ=self.environ,
+            agent=self._ask,
+            lease=lambda: ("telco/vipmanager", self.lease),
         )
         return {r.check.code: r for r in examine(CHECKS, readings)}
+
+    def _ask(self) -> Mapping[str, Any] | None:
+        if isinstance(self.agent, Failure):
+            raise self.agent
+        return self.agent

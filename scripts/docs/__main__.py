@@ -20,6 +20,7 @@ RULES: Final = ROOT / "deploy/observability/vipmanager-rules.yaml"
 
 TURNS: Final[Mapping[Kind, str]] = {
     Kind.SKIPPED: "nothing is wrong",
+    Kind.DEGRADED: "traffic is right, and what protects it is not",
     Kind.ASKED: "a person asked for it",
     Kind.WAITING: "time heals it",
     Kind.REFUSED: "it would do harm, and a person can allow it",

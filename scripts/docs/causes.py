@@ -59,6 +59,29 @@ CAUSES: Final = {
     "replica, or another cluster",
     Condition.YIELDED: "vipmanager yield was typed, or is the pod's preStop hook",
     Condition.NOT_VISIBLE: "EC2 showed an older state to this reading",
+    Condition.LEASE_UNREAD: "the agent has begun a moment ago, or the Kubernetes API has not "
+    "answered it since",
+    Condition.LEASE_UNPROVEN: "the Kubernetes API does not answer the holder: it is down, "
+    "overloaded, or cut off from the node",
+    Condition.LEASE_FOREIGN: "two groups of floating IPs have one LeaseName in one namespace, or a "
+    "rollout gave the group other floating IPs",
+    Condition.LEASE_ABSENT: "the Lease was not applied, or somebody deleted it; the Role of the "
+    "manifests lets no agent create one",
+    Condition.LEASE_DURATION: "the replicas have different LeaseSeconds, as during a rollout, or "
+    "somebody edited the Lease",
+    Condition.HEARTBEAT_SILENT: "a NetworkPolicy or a security group drops the datagrams, or the "
+    "replicas have different HeartbeatPorts or keys",
+    Condition.HEARTBEAT_FORGED: "the Secret was changed, and not every replica has read it since; "
+    "or somebody else sends",
+    Condition.HEARTBEAT_DISTRUSTED: "a holder that lived was taken for dead: it stood still for "
+    "three heartbeats, or only the way between the pods was cut",
+    Condition.ONE_ZONE: "the scheduler put both replicas into one zone: it was not told "
+    "otherwise, or the other zone had no room",
+    Condition.UNFIT: "what the line names is not so in this pod: its health check, its routes, its "
+    "links, its ENIs or its way to EC2",
+    Condition.OFFERED: "the holder became unfit, or could not write its routes for LeaseSeconds "
+    "and 5 s; and no other replica is fit",
+    Condition.LAME: "the pod has just given the Lease away because its route writes failed",
     Condition.LEFT_LIVE: "cleanup found a route of another pod",
     Condition.LEFT_ORPHAN: "cleanup found a route of a pod that is gone",
     Condition.UNREACHABLE: "IMDS does not answer, and what it said before is used",

@@ -4,7 +4,7 @@ import pytest
 
 from claims import ADDRESS, OURS, R, T, W, Y, tables
 from vipmanager.core.claim import Judgement, Memory, Verdict
-from vipmanager.core.hold import SETTLE, as_standby, judge
+from vipmanager.core.hold import SETTLE, as_standby, judge, served
 from vipmanager.core.values import EniId, Steer
 
 RIVAL = EniId("eni-a1")
@@ -59,3 +59,18 @@ def test_a_takeover_is_no_repair() -> None:
     assert judged(RIVAL, repair=False).judged[0].repair is False
     assert judged("none", repair=True).judged[0].repair is True
     assert judged("us", repair=True).judged[0].repair is False
+
+
+@pytest.mark.parametrize(
+    ("shows", "right"),
+    [("us", True), (RIVAL, True), ("none", False), ("blackhole", False), ("igw-1", False)],
+)
+def test_a_standby_calls_a_route_served_that_leads_to_a_living_eni(
+    shows: str, *, right: bool
+) -> None:
+    (shown,) = as_standby(judged(shows).judged)
+    assert served(shown) is right
+
+
+def test_a_route_at_another_eni_is_not_served_for_the_holder() -> None:
+    assert not served(judged(RIVAL).judged[0])

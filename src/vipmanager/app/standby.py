@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from vipmanager.app.election import lease_of
 from vipmanager.core.downward import this_pod
 from vipmanager.core.election import ElectionSettings, Member
 from vipmanager.core.election.actions import Role
@@ -21,7 +22,6 @@ from vipmanager.edges.events import PodEvents
 from vipmanager.edges.heartbeat import Heartbeat, read_key
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kube import Kube
-from vipmanager.edges.lease import KubeLease
 from vipmanager.edges.logs import Log, log_tenure
 from vipmanager.edges.notices import Notices
 from vipmanager.edges.role import RoleLabel
@@ -54,7 +54,7 @@ def elector(settings: Settings, around: Surroundings) -> Elector:
         Permanent: the pod's identity, its service account or the heartbeat key is missing.
     """
     pod = this_pod(around.environ, lambda: around.kube.namespace)
-    namespace, name = settings.lease_namespace or pod.namespace, settings.lease_name
+    name, lease = lease_of(settings, around.environ, around.kube)
     key = read_key(settings.heartbeat_key_file) if settings.heartbeat_key_file else b""
     label = (
         RoleLabel(around.kube, around.environ, say=around.log.line) if settings.role_label else None
@@ -82,9 +82,7 @@ def elector(settings: Settings, around: Surroundings) -> Elector:
             label.show(tenure.role.value)
         if around.events is not None:
             reason = Reason.HOLDER if tenure.role is Role.HOLDER else Reason.STANDBY
-            around.events.tell(
-                Occurrence(reason=reason, subject=f"{namespace}/{name}", message=str(tenure))
-            )
+            around.events.tell(Occurrence(reason=reason, subject=name, message=str(tenure)))
 
     made = Elector(
         ElectionSettings(
@@ -93,8 +91,8 @@ def elector(settings: Settings, around: Surroundings) -> Elector:
             preferred_zone=settings.preferred_zone,
             resync=settings.resync,
         ),
-        lease=KubeLease(around.kube, namespace=namespace, name=name),
-        name=f"{namespace}/{name}",
+        lease=lease,
+        name=name,
         begin=begin,
         steering=around.steering,
         inbox=around.inbox,

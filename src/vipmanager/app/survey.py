@@ -1,11 +1,13 @@
 """Looks at both worlds as the agent does, and writes nothing."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from vipmanager.core.actions import CloudAction
 from vipmanager.core.census import Entry, census, kin
+from vipmanager.core.election.actions import Role
 from vipmanager.core.failures import Failure, Permanent
 from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.report import Report
@@ -32,7 +34,9 @@ from vipmanager.engine.claims import Claims
 from vipmanager.engine.inbox import Inbox, SystemClock
 from vipmanager.engine.observe import Observer
 from vipmanager.engine.passes import Passes
-from vipmanager.engine.wave import Pace, Wave
+from vipmanager.engine.rule import Rule
+from vipmanager.engine.steering import Steering
+from vipmanager.engine.wave import Fence, Pace, Wave
 from vipmanager.ports import Cloud, Kernel, Metadata
 
 PASSES = 4
@@ -156,27 +160,71 @@ def _told(eni: Eni) -> MetadataEni:
     )
 
 
-def look(settings: Settings, worlds: Worlds) -> Report:
-    """Run one pass as the agent would at its start; write nothing for real."""
-    return _rehearsal(settings, worlds).run(("start",))
+class _Rehearsal:
+    """The agent's own passes over worlds that only remember what is written."""
+
+    def __init__(self, settings: Settings, worlds: Worlds, role: Role | None) -> None:
+        clock, inbox = SystemClock(), Inbox()
+        kernel, cloud = RehearsalKernel(worlds.kernel), RehearsalCloud(worlds.cloud)
+        observer = Observer(kernel, worlds.metadata, cloud, settings)
+        wave = Wave(cloud, pace=Pace(_UNBOUNDED, clock), clock=clock, inbox=inbox)
+        self.reports: list[Report] = []
+        self._steering: Steering | None = None
+        rule: Rule
+        if settings.leader_election:
+            rule = self._steering = Steering(
+                wave=wave, clock=clock, reporter=self, gate=worlds.gate
+            )
+            rule.plights = ()  # only who takes part in the election has any
+            rule.become(role or Role.STANDBY)
+        else:
+            rule = Claims(observer=observer, wave=wave, clock=clock, gate=worlds.gate)
+        self._passes = Passes(settings, observer=observer, kernel=kernel, rule=rule, clock=clock)
+
+    def report(self, report: Report) -> None:
+        """Keep what a wave did."""
+        self.reports.append(report)
+
+    def look(self, reason: str) -> Report:
+        """Run one pass."""
+        found = self._passes.run((reason,))
+        self.reports.append(found)
+        return found
+
+    def act(self, reason: str) -> bool:
+        """Run one pass, and with a Lease take it and make the wave; tell if there is more to do."""
+        found, before = self.look(reason), len(self.reports)
+        if self._steering is None:
+            return bool(found.done)
+        self._steering.become(Role.HOLDER)
+        self._steering.run(Fence(math.inf))
+        # A standby's pass does not show what its successor as holder finds wrong.
+        return bool(found.done) or len(self.reports) > before or found.role is Role.STANDBY
 
 
-def rehearse(settings: Settings, worlds: Worlds) -> tuple[Report, ...]:
-    """Run passes as the agent would, until one changes nothing; write nothing for real."""
-    passes = _rehearsal(settings, worlds)
-    reports = [passes.run(("start",))]
-    while reports[-1].done and len(reports) < PASSES:
-        reports.append(passes.run(("read back",)))
-    return tuple(reports)
+def look(settings: Settings, worlds: Worlds, role: Role | None = None) -> Report:
+    """Run one pass as the agent would at its start; write nothing for real.
+
+    Args:
+        settings: what the operator asked for.
+        worlds: what the agent looks at.
+        role: with LeaderElection, what the running agent is; None, where none runs, is a standby.
+    """
+    return _Rehearsal(settings, worlds, role).look("start")
 
 
-def _rehearsal(settings: Settings, worlds: Worlds) -> Passes:
-    clock, inbox = SystemClock(), Inbox()
-    kernel, cloud = RehearsalKernel(worlds.kernel), RehearsalCloud(worlds.cloud)
-    observer = Observer(kernel, worlds.metadata, cloud, settings)
-    wave = Wave(cloud, pace=Pace(_UNBOUNDED, clock), clock=clock, inbox=inbox)
-    rule = Claims(observer=observer, wave=wave, clock=clock, gate=worlds.gate)
-    return Passes(settings, observer=observer, kernel=kernel, rule=rule, clock=clock)
+def rehearse(settings: Settings, worlds: Worlds, role: Role | None = None) -> tuple[Report, ...]:
+    """Run passes as the agent would, until one changes nothing; write nothing for real.
+
+    With LeaderElection it takes the Lease after the first pass, whatever it was before (`role`).
+    """
+    rehearsal = _Rehearsal(settings, worlds, role)
+    more = rehearsal.act("start")
+    for _ in range(PASSES - 1):
+        if not more:
+            break
+        more = rehearsal.act("read back")
+    return tuple(rehearsal.reports)
 
 
 def count(cloud: Cloud, vpcs: Iterable[VpcId], ours: Iterable[EniId]) -> tuple[Entry, ...]:

@@ -143,12 +143,12 @@ def _show(last: Report, actions: Sequence[Action], held: Seat | None) -> None:
 def _holder(held: Seat) -> str:
     """Say whose changes these are."""
     if held.role is Role.HOLDER:
-        now = "which it is"
-    elif held.holder is not None:
-        now = f"which {held.holder} is now"
+        who = "This pod holds it."
+    elif held.known:
+        who = f"{held.holder or 'Nobody'} holds it."
     else:
-        now = "which it is not now" if held.role is not None else "whoever that is now"
-    return f"LeaderElection: what a pod writes as the holder of Lease {held.lease}, {now}."
+        who = "Who holds it is not known here."
+    return f"LeaderElection: the changes in the VPC are the holder's of Lease {held.lease}. {who}"
 
 
 def _after(last: Report) -> list[tuple[str, str, str]]:

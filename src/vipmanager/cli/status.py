@@ -12,26 +12,31 @@ from rich.live import Live
 from rich.text import Text
 
 from vipmanager.app import survey
+from vipmanager.app.election import agent as ask_agent
+from vipmanager.app.election import plights_of, role_of, tenure_of
 from vipmanager.cli.command import Commands, add_command, add_output
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.cli.scope import Scope, add_scope, scope
 from vipmanager.cli.terminal import BAD, GOOD, QUIET, findings, print_json, show, table
+from vipmanager.core import hold
 from vipmanager.core.actions import show_route, show_rule
 from vipmanager.core.census import Entry, Holding, of
 from vipmanager.core.claim import Judged, Verdict
+from vipmanager.core.election.actions import Role
 from vipmanager.core.failures import Failure
-from vipmanager.core.findings import Kind
+from vipmanager.core.findings import Finding, Kind
 from vipmanager.core.podnet import PROTOCOL
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Settings
+from vipmanager.core.told import Told
 from vipmanager.core.values import Eni, EniId, KernelState, TargetKind
-from vipmanager.edges.control import ask
 
 RIGHT, WRONG = 0, 1
 
 _DESCRIPTION = """\
 Show each floating IP in each route table: its target, the zone, whether it is right, and since
-when; the pod's rules and routes; and what the sidecar did last. Nothing is written.
+when; the pod's rules and routes; what the sidecar did last; and its role, where a Lease decides.
+A standby's routes lie elsewhere, and that is right. Nothing is written.
 
 Exit code: 0 all is right, 1 something is not, or could not be read.
 """
@@ -119,7 +124,9 @@ def _watch(look: "partial[View]", seconds: float) -> int:
 
 def _pod(wanted: Settings, environ: Mapping[str, str]) -> View:
     worlds = survey.here(wanted, environ)
-    report = survey.look(wanted, worlds)
+    agent, unheard = _agent()
+    role = role_of(agent)
+    report = survey.look(wanted, worlds, role)
     kernel = worlds.kernel.read()
     targets = {
         EniId(j.route.target.id)
@@ -127,25 +134,43 @@ def _pod(wanted: Settings, environ: Mapping[str, str]) -> View:
         if j.route and j.route.target.kind is TargetKind.ENI
     }
     enis = {e.id: e for e in (worlds.cloud.enis_by_id(targets) if targets else ())}
-    try:
-        agent: Mapping[str, Any] | None = ask("status")
-    except Failure:
-        agent = None
     routes = [_route(j, enis, agent) for j in report.judged]
+    more = _not_among(report.findings, plights_of(agent))
+    found: tuple[Finding | Told, ...] = (*report.findings, *more, *unheard)
+    served = all(map(hold.served, report.judged)) if role is Role.STANDBY else not report.wrong
     return View(
         document={
             "floatingIPs": [ip.document() for ip in report.floating],
             "routes": routes,
             "pod": _ours(kernel),
             "agent": agent,
-            "findings": [f.document() for f in report.findings],
+            "findings": [f.document() for f in found],
         },
-        shown=_show_pod(report, routes, kernel, agent),
+        shown=Group(
+            *_show_pod(report, routes, kernel),
+            *([] if unheard else _show_agent(agent)),
+            *findings(found),
+        ),
         right=report.observed
         and bool(report.judged)
-        and not report.wrong
-        and not report.of_kind(Kind.FAILED, Kind.REFUSED),
+        and served
+        and not unheard
+        and not any(f.kind in {Kind.FAILED, Kind.REFUSED} for f in found),
     )
+
+
+def _agent() -> tuple[Mapping[str, Any] | None, Sequence[Finding]]:
+    """Give the sidecar's status, or why one that runs did not tell it."""
+    try:
+        return ask_agent(), ()
+    except Failure as failure:
+        return None, (failure.finding("sidecar"),)
+
+
+def _not_among(found: Sequence[Finding], told: Sequence[Told]) -> Sequence[Told]:
+    """Leave out what this look found by itself."""
+    known = [f.document() for f in found]
+    return [t for t in told if t.document() not in known]
 
 
 def _route(
@@ -177,11 +202,8 @@ _WORDS = {
 
 
 def _show_pod(
-    report: Report,
-    routes: Sequence[Mapping[str, Any]],
-    kernel: KernelState,
-    agent: Mapping[str, Any] | None,
-) -> RenderableType:
+    report: Report, routes: Sequence[Mapping[str, Any]], kernel: KernelState
+) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if report.floating:
         rows = [
@@ -190,17 +212,18 @@ def _show_pod(
         parts += [table("Floating IPs", ("address", "interface", "ENI", "routed as"), rows), ""]
     if routes:
         columns = ("route table", "destination", "target", "zone", "state", "since", "why")
-        parts += [table("Routes in the VPC", columns, [_row(r) for r in routes]), ""]
-    ours = _ours(kernel)
-    rows_ = [(kind[:-1], each) for kind, group in ours.items() for each in group]
-    if rows_:
-        parts += [table("Rules and routes in the pod", ("kind", "as ip writes it"), rows_), ""]
-    parts += [_show_agent(agent), *findings(report.findings)]
-    return Group(*parts)
+        rows_ = [_row(j, r, report.role) for j, r in zip(report.judged, routes, strict=True)]
+        parts += [table("Routes in the VPC", columns, rows_), ""]
+    ours = [(kind[:-1], each) for kind, group in _ours(kernel).items() for each in group]
+    if ours:
+        parts += [table("Rules and routes in the pod", ("kind", "as ip writes it"), ours), ""]
+    return parts
 
 
-def _row(route: Mapping[str, Any]) -> tuple[str | Text, ...]:
-    word, style = _WORDS[Verdict[str(route["verdict"]).upper()]]
+def _row(judged: Judged, route: Mapping[str, Any], role: Role | None) -> tuple[str | Text, ...]:
+    word, style = _WORDS[judged.verdict]
+    if role is Role.STANDBY and judged.verdict is Verdict.YIELD:
+        word, style = ("elsewhere", QUIET) if hold.served(judged) else _WORDS[Verdict.WRITE]
     target = f"{route['target']}, blackhole" if route["blackhole"] else route["target"]
     return (
         route["table"],
@@ -222,9 +245,9 @@ def _age(seconds: float | None) -> str:
     return f"{seconds:.0f} s"
 
 
-def _show_agent(agent: Mapping[str, Any] | None) -> Text:
+def _show_agent(agent: Mapping[str, Any] | None) -> list[Text]:
     if agent is None:
-        return Text("No sidecar runs in this pod.", style=QUIET)
+        return [Text("No sidecar runs in this pod.", style=QUIET)]
     text = Text("Sidecar: ")
     text.append("ready" if agent["ready"] else "not ready", GOOD if agent["ready"] else BAD)
     text.append(f", {agent['why']}")
@@ -236,6 +259,21 @@ def _show_agent(agent: Mapping[str, Any] | None) -> Text:
         )
     for action, bucket in agent.get("budget", {}).items():
         text.append(f"; {action}: {bucket['left']:.0f} calls left, {bucket['throttled']} throttled")
+    election = agent.get("election")
+    return [text] if election is None else [text, _show_election(election)]
+
+
+def _show_election(election: Mapping[str, Any]) -> Text:
+    tenure = tenure_of(election)
+    text = Text(f"Election: {tenure}; {_age(election['since'])} ago; Lease {election['lease']} ")
+    if tenure.role is Role.HOLDER:
+        settled = "not read back yet" if tenure.settled is None else f"{tenure.settled:.2f} s"
+        text.append(f"is held here; taken over in {settled}")
+    else:
+        text.append(f"is held by {election['holder'] or 'nobody'}")
+    if tenure.takeovers:
+        counts = ", ".join(f"{why} {n}" for why, n in sorted(tenure.takeovers.items()))
+        text.append(f"; takeovers: {counts}")
     return text
 
 

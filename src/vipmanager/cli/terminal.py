@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vipmanager.core.findings import Finding, Kind
+from vipmanager.core.told import Told
 
 GOOD, BAD, QUIET = "green", "red", "dim"
 
@@ -52,7 +53,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text
     return grid
 
 
-def findings(found: Iterable[Finding]) -> list[Text]:
+def findings(found: Iterable[Finding | Told]) -> list[Text]:
     """Give a line for each finding, and one for its remedy."""
     lines = []
     for finding in found:

@@ -28,7 +28,6 @@ from vipmanager.core.claim import (
 from vipmanager.core.findings import Finding
 from vipmanager.core.values import RouteTable, RouteTableId, Steer, TargetKind
 
-
 SETTLE = 1.0
 """Seconds in which EC2 may still show what a write of ours replaced. Shorter than without a Lease:
 it may as well be a late write of the last holder, and to write once more harms nobody."""

@@ -28,7 +28,7 @@ class Tenure:
     """One agent's present role, and the takeovers it made."""
 
     role: Role = Role.STANDBY
-    why: str = "starting"
+    why: str = "since its start"
     """For a holder the word that stands in the Lease; for a standby a sentence."""
     generation: Generation | None = None
     """Of a holder."""

@@ -1,11 +1,12 @@
 """What a check is, and what it gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
 from vipmanager.core.findings import Condition, Finding, Kind
+from vipmanager.core.told import Told
 from vipmanager.doctor.readings import Readings
 
 
@@ -47,8 +48,8 @@ def trouble(severity: Severity, what: str, **fields: object) -> Trouble:
     return Trouble(severity=severity, what=what, fields=MappingProxyType(fields))
 
 
-def told(finding: Finding, severity: Severity | None = None) -> Trouble:
-    """Take over a finding of the agent."""
+def told(finding: Finding | Told, severity: Severity | None = None) -> Trouble:
+    """Take over a finding, of the agent's code or of the agent that runs."""
     return Trouble(
         severity=severity or _SEVERITIES[finding.kind], what=finding.text, fix=finding.remedy
     )
@@ -88,6 +89,8 @@ class Check:
     """Checks without which this one can't tell anything."""
     pod: bool = False
     """Whether it looks at the pod or its node."""
+    standby: bool = False
+    """Whether it is about the election: its conditions are known to the running agent alone."""
 
     def examine(self, readings: Readings) -> Seen:
         """Look, and add what the agent would say.
@@ -96,9 +99,18 @@ class Check:
             Failure: a world could not be read.
         """
         seen = self.look(readings)
-        findings = readings.report().findings if self.conditions else ()
-        more = tuple(told(f) for f in findings if f.condition in self.conditions)
-        return Seen(note=seen.note, troubles=(*seen.troubles, *more))
+        more = tuple(told(f) for f in self._findings(readings) if f.condition in self.conditions)
+        # The agent may have found what was seen here too.
+        known = {t.what for t in seen.troubles}
+        return Seen(
+            note=seen.note,
+            troubles=(*seen.troubles, *(t for t in more if t.what not in known)),
+        )
+
+    def _findings(self, readings: Readings) -> Sequence[Finding | Told]:
+        if not self.conditions:
+            return ()
+        return readings.plights() if self.standby else readings.report().findings
 
     def remedy(self, found: Trouble) -> str:
         """Give what a person does about a trouble of this check."""

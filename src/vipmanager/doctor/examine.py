@@ -13,6 +13,7 @@ PATIENCE = 20.0
 """Seconds for one check; the calls that it makes end sooner by themselves."""
 
 NOT_IN_A_POD = "not in a pod"
+NO_ELECTION = "LeaderElection=False"
 
 
 def examine(
@@ -31,7 +32,7 @@ def examine(
             if check.code in deadlines or not set(check.after) <= set(results):
                 continue
             deadlines[check.code] = time.monotonic() + patience
-            skipped = _skipped(check, results, in_pod=readings.pod)
+            skipped = _skipped(check, results, readings)
             if skipped:
                 results[check.code] = Result(check=check, skipped=skipped)
                 continue
@@ -71,9 +72,11 @@ def _result(seen: Seen | Exception) -> Seen:
     return seen
 
 
-def _skipped(check: Check, results: dict[str, Result], *, in_pod: bool) -> str:
-    if check.pod and not in_pod:
+def _skipped(check: Check, results: dict[str, Result], readings: Readings) -> str:
+    if check.pod and not readings.pod:
         return NOT_IN_A_POD
+    if check.standby and not readings.settings.leader_election:
+        return NO_ELECTION
     for code in check.after:
         before = results[code]
         if before.failed:

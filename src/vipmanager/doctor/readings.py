@@ -3,20 +3,23 @@
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from vipmanager.app import survey
+from vipmanager.app import election, survey
 from vipmanager.app.survey import Worlds
 from vipmanager.core.desired import Desired, desired
 from vipmanager.core.failures import Failure
+from vipmanager.core.lease import LeaseRecord
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Settings
+from vipmanager.core.told import Told
 from vipmanager.core.values import Address, EniId, KernelState, NodeMetadata, VpcId
 from vipmanager.edges.aws.identity import Credentials, Identity
 from vipmanager.edges.imds import Imds
+from vipmanager.edges.kube import Kube
 from vipmanager.edges.proc import Container
 from vipmanager.engine.observe import Observed, Observer
-from vipmanager.ports import Cloud, Metadata
+from vipmanager.ports import Cloud, Lease, Metadata
 
 T = TypeVar("T")
 
@@ -85,6 +88,9 @@ class Readings:
         host: Host,
         aws: Aws,
         pod: bool,
+        environ: Mapping[str, str],
+        agent: Callable[[], Mapping[str, Any] | None],
+        lease: Callable[[], tuple[str, Lease]],
     ) -> None:
         """Take what there is to read.
 
@@ -95,12 +101,19 @@ class Readings:
             host: the container.
             aws: credentials and time.
             pod: whether this process is in the pod.
+            environ: of the container.
+            agent: asks the pod's sidecar for its status; None where none runs.
+            lease: gives the group's Lease and its name.
         """
         self.settings = settings
         self.strict = strict
         self.host = host
         self.aws = aws
         self.pod = pod
+        self.environ = environ
+        self.agent = _Once(agent)
+        self.lease = _Once(lease)
+        self.record: Callable[[], LeaseRecord | None] = _Once(self._record)
         self.worlds = _Once(worlds)
         self.kernel: Callable[[], KernelState] = _Once(self._kernel)
         self.node: Callable[[], NodeMetadata] = _Once(lambda: self.worlds().metadata.read(()))
@@ -117,6 +130,19 @@ class Readings:
         """The Region: the environment's, or the node's."""
         return self.settings.region or self.node().region
 
+    def plights(self) -> tuple[Told, ...]:
+        """Give what the sidecar found about its election; nothing where it does not answer."""
+        return election.plights_of(self._heard())
+
+    def _heard(self) -> Mapping[str, Any] | None:
+        try:
+            return self.agent() if self.pod and self.settings.leader_election else None
+        except Failure:
+            return None
+
+    def _record(self) -> LeaseRecord | None:
+        return self.lease()[1].read()
+
     def _kernel(self) -> KernelState:
         return self.worlds().kernel.read()
 
@@ -130,7 +156,7 @@ class Readings:
         return Observer(worlds.kernel, worlds.metadata, worlds.cloud, self.settings).read()
 
     def _report(self) -> Report:
-        return survey.look(self.settings, self.worlds())
+        return survey.look(self.settings, self.worlds(), election.role_of(self._heard()))
 
 
 def here(settings: Settings, environ: Mapping[str, str]) -> Readings:
@@ -142,6 +168,9 @@ def here(settings: Settings, environ: Mapping[str, str]) -> Readings:
         host=Container(),
         aws=Identity(),
         pod=True,
+        environ=environ,
+        agent=election.agent,
+        lease=lambda: election.lease_of(settings, environ, Kube(environ)),
     )
 
 
@@ -155,4 +184,7 @@ def elsewhere(settings: Settings, vpc: VpcId, addresses: Mapping[Address, EniId]
         host=Container(),
         aws=Identity(),
         pod=False,
+        environ=os.environ,
+        agent=lambda: None,
+        lease=lambda: election.lease_of(settings, os.environ, Kube(os.environ)),
     )

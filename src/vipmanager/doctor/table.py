@@ -1,7 +1,7 @@
 """Every check, in the order in which they are shown: causes before their effects."""
 
 from vipmanager.core.findings import Condition
-from vipmanager.doctor import aws, pod, vpc
+from vipmanager.doctor import aws, pod, standby, vpc
 from vipmanager.doctor.check import Check
 
 CHECKS = (
@@ -257,6 +257,72 @@ CHECKS = (
         "Support for a higher limit and set ApiRate to it",
         look=vpc.failover_time,
         after=("route-tables",),
+    ),
+    Check(
+        code="pod-identity",
+        title="the pod knows its name and its uid",
+        why="with its uid a holder signs the Lease",
+        fix="set POD_NAME and POD_UID by the downward API",
+        look=standby.identity,
+        pod=True,
+        standby=True,
+    ),
+    Check(
+        code="lease",
+        title="the Lease can be read, and its holder renews it",
+        why="whoever holds it steers; without it nobody takes over",
+        fix="see the check fitness in each replica, and why it writes nothing: "
+        "kubectl logs POD -c vipmanager",
+        look=standby.lease,
+        conditions=frozenset(
+            {
+                Condition.LEASE_UNREAD,
+                Condition.LEASE_UNPROVEN,
+                Condition.LEASE_ABSENT,
+                Condition.LEASE_DURATION,
+            }
+        ),
+        after=("pod-identity",),
+        pod=True,
+        standby=True,
+    ),
+    Check(
+        code="replicas",
+        title="the Lease is held for the same floating IPs, in another zone",
+        why="a standby of another group takes nothing over, and a lost zone takes all that is in "
+        "it",
+        look=standby.group,
+        conditions=frozenset({Condition.LEASE_FOREIGN, Condition.ONE_ZONE}),
+        after=("lease", "floating-ips"),
+        pod=True,
+        standby=True,
+    ),
+    Check(
+        code="heartbeats",
+        title="heartbeats can be sealed, and are heard",
+        why="without them a dead holder is noticed after LeaseSeconds only",
+        look=standby.heartbeats,
+        conditions=frozenset(
+            {
+                Condition.HEARTBEAT_SILENT,
+                Condition.HEARTBEAT_FORGED,
+                Condition.HEARTBEAT_DISTRUSTED,
+            }
+        ),
+        pod=True,
+        standby=True,
+    ),
+    Check(
+        code="fitness",
+        title="the sidecar takes part in the election, and is fit",
+        why="a pod that is not fit takes nothing over, and offers what it holds",
+        fix="see why it does not run: kubectl logs POD -c vipmanager --previous",
+        look=standby.fitness,
+        conditions=frozenset(
+            {Condition.UNFIT, Condition.OFFERED, Condition.LAME, Condition.YIELDED}
+        ),
+        pod=True,
+        standby=True,
     ),
 )
 """`after` names earlier rows only."""

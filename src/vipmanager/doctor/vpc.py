@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from itertools import permutations
 
-from vipmanager.core.claim import Judged, Verdict
+from vipmanager.core.claim import Judged
 from vipmanager.core.findings import Condition, find
 from vipmanager.core.floating import occupants
+from vipmanager.core.hold import served
 from vipmanager.core.settings import Pattern
 from vipmanager.core.values import CloudRoute, Network, RouteTable, TargetKind, covers
 from vipmanager.doctor.check import Seen, Severity, Trouble, told, trouble
@@ -61,7 +62,7 @@ def routes(readings: Readings) -> Seen:
     wrong: dict[Network, list[Judged]] = {}
     for each in judged:
         # What was taken over, and what is not ours, has findings of its own.
-        if each.verdict in {Verdict.WRITE, Verdict.WAIT} and not _foreign(each.route):
+        if not served(each) and not _foreign(each.route):
             wrong.setdefault(each.steer.destination, []).append(each)
     return Seen(
         note=f"{len(judged)} routes",
