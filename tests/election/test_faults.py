@@ -6,6 +6,7 @@ import pytest
 
 from election.pair import SETTINGS, Group, group
 from election.world import API, EC2
+from vipmanager.core.election.record import MOST
 from vipmanager.core.election.values import Order
 from vipmanager.core.findings import Condition
 
@@ -271,3 +272,22 @@ def test_heartbeats_that_misled_are_not_believed_again_for_a_minute() -> None:
     pair.run(60)
     assert Condition.HEARTBEAT_DISTRUSTED not in pair.plights(0) | pair.plights(1)
     assert pair.outage(pair.agents[1].die, to="a1") <= 1.0
+
+
+def test_transitions_that_the_api_could_not_count_on_begin_again() -> None:
+    pair = group()
+    lease = pair.world.lease
+    assert lease is not None
+    pair.world.store(replace(lease, transitions=MOST))
+    pair.run(20)
+    assert pair.world.lease is not None
+    assert 0 < pair.world.lease.transitions < 10
+    assert pair.holder == "a1"
+
+
+def test_a_process_that_starts_again_shares_no_zone_with_itself() -> None:
+    pair = group()
+    pair.agents[0].die()
+    pair.agents[0].start()
+    pair.run(0.01)
+    assert Condition.ONE_ZONE not in pair.plights(0)

@@ -174,7 +174,7 @@ def test_a_claim_that_the_api_does_not_let_through_says_so(
 ) -> None:
     _, standby = holder_and_standby(start)
     lease.away = Permanent("update leases: 403 Forbidden", "allow update on leases")
-    with pytest.raises(Transient, match="telco/vip could not be claimed"):
+    with pytest.raises(Transient, match="telco/vip could not be claimed; update leases: 403"):
         standby.elector.obey(order.Order.CLAIM)
     lease.away = None
 

@@ -183,9 +183,10 @@ class Elector:
             return False
         if state.hold is not None:
             return self.tenure.settled is not None
+        reasons = (self._leasing.failure, *self._steering.plights)
         raise Transient(
             f"the Lease {self._name} could not be claimed",
-            "; ".join(str(f) for f in self._steering.plights) or "try again",
+            "; ".join(str(reason) for reason in reasons if reason is not None) or "try again",
         )
 
     def _routes_read(self, report: Report) -> None:

@@ -61,6 +61,11 @@ class Leasing:
 
         self._spawn(lambda: self._called(purpose, perform))
 
+    @property
+    def failure(self) -> Failure | None:
+        """Why the last call failed, if it did."""
+        return next((failure for failure, _ in list(self._failing.values())), None)
+
     def findings(self, now: float) -> tuple[Finding, ...]:
         """Say why the Lease can't be had, if that is so."""
         for failure, since in list(self._failing.values()):

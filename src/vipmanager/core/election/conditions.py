@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from vipmanager.core.election import record as lease_record
 from vipmanager.core.election import standby
 from vipmanager.core.election.state import Hold, State, lapse
-from vipmanager.core.election.values import Order
+from vipmanager.core.election.values import Order, pod_of
 from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.lease import LeaseRecord
 
@@ -63,7 +63,8 @@ def _of_held(state: State, record: LeaseRecord, now: float) -> Iterator[Finding]
         )
     if state.distrusts(now):
         yield find(Condition.HEARTBEAT_DISTRUSTED, "heartbeat")
-    if record.annotations.get(lease_record.ZONE) == state.me.zone:
+    other = pod_of(record.holder or "") != state.me.pod
+    if other and record.annotations.get(lease_record.ZONE) == state.me.zone:
         yield find(Condition.ONE_ZONE, "pod", holder=record.holder, zone=state.me.zone)
     address = standby.address(state)
     silent = not state.channel.trusted and now >= state.sight.taken + UNHEARD * state.settings.lease

@@ -90,6 +90,8 @@ def lost(state: State, record: LeaseRecord | None, now: float, out: list[Action]
         why = "the Lease was deleted"
     elif record.holder is None:
         why = "the Lease was released by another hand"
+    elif record.holder == state.me.identity:
+        why = "the Lease was edited"
     else:
         why = f"the Lease is held by {record.holder} ({taken if later else 'edited'})"
     return end(state, why=why, now=now, out=out)

@@ -21,6 +21,8 @@ DISTRUST = f"{PREFIX}distrust"
 """Heartbeats have misled; there only while they are not to be believed."""
 
 ANY = "any"
+MOST = 2**31 - 1
+"""Transitions that the API can write (int32); only a hand's edit comes near."""
 LONGEST = 60.0
 """Seconds beyond which a duration is taken for a slip of somebody's hand."""
 
@@ -64,7 +66,7 @@ def acquired(
     return replace(
         before,
         holder=me.identity,
-        transitions=before.transitions + 1,
+        transitions=before.transitions % MOST + 1,
         duration=max(1, round(settings.lease)),
         annotations=_annotations(before, me, taken=taken, distrust=distrust),
     )
