@@ -11,6 +11,7 @@ from causes import CAUSES
 
 from vipmanager.core.findings import Condition, Kind
 from vipmanager.core.tally import FAILOVER_BOUNDS, PASS_BOUNDS
+from vipmanager.core.tenure import BOUNDS
 from vipmanager.doctor.check import Check
 from vipmanager.doctor.table import CHECKS
 from vipmanager.edges.metrics import METRICS
@@ -56,7 +57,8 @@ def metrics() -> Iterator[str]:
         labels = ", ".join(f"`{label}`" for label in row.labels)
         yield f"| `{row.name}` | {row.kind} | {labels} | {row.meaning} |"
     yield ""
-    for name, bounds in (("pass", PASS_BOUNDS), ("failover", FAILOVER_BOUNDS)):
+    buckets = {"pass": PASS_BOUNDS, "failover": FAILOVER_BOUNDS, "takeover": BOUNDS}
+    for name, bounds in buckets.items():
         shown = ", ".join(f"{bound:g}" for bound in bounds)
         yield f"Buckets of `vipmanager_{name}_duration_seconds`, seconds: {shown}."
 

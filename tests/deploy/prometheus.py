@@ -57,24 +57,24 @@ def impatient(rules: str) -> str:
     return hasty.replace(_STALE, _STALE.replace("300", "5"))
 
 
-def discovered() -> list[dict[str, Any]]:
-    """Give the target and its labels as Kubernetes' service discovery does."""
+def target(pod: str = POD, address: str = "127.0.0.1") -> dict[str, Any]:
+    """Give a target and its labels as Kubernetes' service discovery does."""
     labels = {
         "__meta_kubernetes_pod_container_port_name": "http-vipmanager",
         "__meta_kubernetes_pod_phase": "Running",
         "__meta_kubernetes_namespace": NAMESPACE,
-        "__meta_kubernetes_pod_name": POD,
+        "__meta_kubernetes_pod_name": pod,
     }
-    return [{"targets": [f"127.0.0.1:{PORT}"], "labels": labels}]
+    return {"targets": [f"{address}:{PORT}"], "labels": labels}
 
 
 class Prometheus:
-    """Scrapes the sidecar of its pod five times a second; ends with the pod."""
+    """Scrapes sidecars five times a second; ends with the namespace that it runs in."""
 
-    def __init__(self, pod: Netns, folder: Path) -> None:
-        self._pod = pod
+    def __init__(self, where: Netns, folder: Path, targets: list[dict[str, Any]]) -> None:
+        self._where = where
         self._targets = folder / "targets.json"
-        self.discover(discovered())
+        self.discover(targets)
         (folder / "rules.yaml").write_text(impatient(RULES.read_text()))
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(self._config()))
         command = [
@@ -85,7 +85,7 @@ class Prometheus:
             "--log.level=warn",
         ]
         with (folder / "prometheus.log").open("wb") as log:
-            pod.popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            where.popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _config(self) -> dict[str, Any]:
         shipped = yaml.safe_load((OBSERVABILITY / "scrape.yaml").read_text())
@@ -120,7 +120,7 @@ class Prometheus:
                 raise ConnectionError("Prometheus is not ready")
             return body
 
-        return json.loads(self._pod.call(get))["data"]
+        return json.loads(self._where.call(get))["data"]
 
     def value(self, expression: str) -> list[float]:
         """Evaluate an expression now; give the values of all samples."""
@@ -137,12 +137,17 @@ class Prometheus:
         """Name the alerts that fire."""
         return {alert["labels"]["alertname"] for alert in self.alerts()}
 
+    def seen(self, window: str) -> set[str]:
+        """Name the alerts that fired within a while until now."""
+        told = self.ask("query", query=f"last_over_time(ALERTS[{window}])")["result"]
+        return {sample["metric"]["alertname"] for sample in told}
+
     def wait_for_scrapes(self, count: int) -> None:
-        """Wait until the sidecar was scraped so often, and the rules were evaluated after."""
+        """Wait until each sidecar was scraped so often, and the rules were evaluated after."""
         wait_until(lambda: self._scrapes() >= count)
 
     def _scrapes(self) -> float:
         try:
-            return max(self.value("count_over_time(vipmanager_ready[1m])"), default=0.0)
+            return min(self.value("count_over_time(vipmanager_ready[1m])"), default=0.0)
         except OSError:
             return 0.0

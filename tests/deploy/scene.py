@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, Self, TypeVar
 
 import pytest
 
-from deploy.prometheus import PORT, Prometheus, need
+from deploy.prometheus import PORT, Prometheus, need, target
 from staging import Stage, converged, wait_until
 from vipmanager.lab.ec2.faults import Unreachable
 from vipmanager.lab.netns import Netns
@@ -25,6 +27,22 @@ class Scene:
     agent: Process
     prometheus: Prometheus
 
+    @classmethod
+    def built(cls, folder: Path) -> Self:
+        stage = Stage(World())
+        try:
+            pod = stage.pod()
+            prometheus = Prometheus(pod, folder, [target()])
+            process = _sidecar(stage, pod)
+            prometheus.wait_for_scrapes(3)
+        except BaseException:
+            stage.world.close()
+            raise
+        return cls(stage=stage, pod=pod, agent=process, prometheus=prometheus)
+
+    def close(self) -> None:
+        self.world.close()
+
     @property
     def world(self) -> World:
         return self.stage.world
@@ -37,36 +55,35 @@ class Scene:
         self.world.account.drop_route(self.world.tables[table], f"{ADDRESS}/32")
 
 
-class Theatre:
+class Watched(Protocol):
+    """What a Prometheus watches."""
+
+    prometheus: Prometheus
+
+    def close(self) -> None: ...
+
+
+W = TypeVar("W", bound=Watched)
+
+
+class Theatre(Generic[W]):
     """Keeps a scene while it is calm: Prometheus looks for targets every 5 s only."""
 
-    def __init__(self, folders: pytest.TempPathFactory) -> None:
-        self._folders = folders
-        self._scene: Scene | None = None
+    def __init__(self, folders: pytest.TempPathFactory, build: Callable[[Path], W]) -> None:
+        self._folders, self._build = folders, build
+        self._scene: W | None = None
 
-    def scene(self) -> Scene:
+    def scene(self) -> W:
         if self._scene is not None and self._scene.prometheus.firing():
             self.close()
         if self._scene is None:
-            self._scene = self._built()
+            need("prometheus")
+            self._scene = self._build(self._folders.mktemp("prometheus"))
         return self._scene
-
-    def _built(self) -> Scene:
-        need("prometheus")
-        stage = Stage(World())
-        try:
-            pod = stage.pod()
-            prometheus = Prometheus(pod, self._folders.mktemp("prometheus"))
-            process = _sidecar(stage, pod)
-            prometheus.wait_for_scrapes(3)
-        except BaseException:
-            stage.world.close()
-            raise
-        return Scene(stage=stage, pod=pod, agent=process, prometheus=prometheus)
 
     def close(self) -> None:
         if self._scene is not None:
-            self._scene.world.close()
+            self._scene.close()
             self._scene = None
 
 
@@ -158,33 +175,33 @@ def target_vanishes(scene: Scene) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Generic[W]):
     """What goes wrong, what ends it, and which alerts may come along."""
 
-    strike: Callable[[Scene], None]
-    mend: Callable[[Scene], None] | None = None
+    strike: Callable[[W], None]
+    mend: Callable[[W], None] | None = None
     """None where the alert looks back for a while, or something would remain of the fault."""
     company: frozenset[str] = frozenset()
 
 
-_UNWRITTEN = frozenset({"VipmanagerRoutesWrong", "VipmanagerStale"})
+UNWRITTEN = frozenset({"VipmanagerRoutesWrong", "VipmanagerStale"})
 
-FAULTS = {
+FAULTS: dict[str, Fault[Scene]] = {
     "VipmanagerNotReady": Fault(strike=pod_yields, mend=pod_claims),
     "VipmanagerDisplaced": Fault(strike=rival_takes_over, mend=pod_claims),
     "VipmanagerSourceDestCheck": Fault(strike=check_is_switched_on, mend=check_is_switched_off),
     "VipmanagerFinding": Fault(strike=tables_lose_their_tag, mend=tables_are_tagged),
     "VipmanagerStale": Fault(strike=ec2_is_cut_off, mend=ec2_is_back),
     "VipmanagerDown": Fault(strike=sidecar_dies, mend=sidecar_starts),
-    "VipmanagerRoutesWrong": Fault(strike=writes_fail_for_a_while, company=_UNWRITTEN),
+    "VipmanagerRoutesWrong": Fault(strike=writes_fail_for_a_while, company=UNWRITTEN),
     "VipmanagerRefused": Fault(
         strike=writes_are_denied,
         company=frozenset({"VipmanagerRoutesWrong", "VipmanagerNotReady"}),
     ),
     "VipmanagerThrottled": Fault(
-        strike=others_use_up_the_budget, company=_UNWRITTEN | {"VipmanagerFailoverSlow"}
+        strike=others_use_up_the_budget, company=UNWRITTEN | {"VipmanagerFailoverSlow"}
     ),
-    "VipmanagerFailoverSlow": Fault(strike=ec2_is_slow, company=_UNWRITTEN),
+    "VipmanagerFailoverSlow": Fault(strike=ec2_is_slow, company=UNWRITTEN),
     "VipmanagerFlapping": Fault(
         strike=routes_vanish_again_and_again, company=frozenset({"VipmanagerRoutesWrong"})
     ),

@@ -1,7 +1,6 @@
 """Dashboard and alert rules, by the real Prometheus on a real sidecar."""
 
 import json
-import math
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from deploy import standby_scene
+from deploy.dashboard import DASHBOARD, ROWS, empty_panels, expressions
 from deploy.prometheus import NAMESPACE, OBSERVABILITY, POD, PORT, RULES, promtool
 from deploy.rendered import MODES, agent, overlay, pod
 from deploy.scene import FAULTS, Scene, Theatre, check_is_switched_off, check_is_switched_on
@@ -18,43 +19,26 @@ from staging import wait_until
 from vipmanager.edges.metrics import METRICS
 
 ROOT = OBSERVABILITY.parents[1]
-DASHBOARD = json.loads((OBSERVABILITY / "vipmanager-dashboard.json").read_text())
 ALERTS = {rule["alert"]: rule for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]}
 
 
 @pytest.fixture(scope="module")
-def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    made = Theatre(tmp_path_factory)
+def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre[Scene]]:
+    made = Theatre(tmp_path_factory, Scene.built)
     yield made
     made.close()
 
 
 @pytest.fixture
-def scene(theatre: Theatre) -> Scene:
+def scene(theatre: Theatre[Scene]) -> Scene:
     return theatre.scene()
 
 
 # --- in the lab ---------------------------------------------------------------------------------
 
 
-def expressions() -> dict[str, str]:
-    """Give every expression of the dashboard, by panel and target."""
-    return {
-        f"{panel['title']} {target['refId']}": target["expr"]
-        for panel in DASHBOARD["panels"]
-        for target in panel.get("targets", ())
-    }
-
-
-def filled(expression: str) -> str:
-    """Put in what Grafana does for its variables, with All chosen."""
-    for name in ("namespace", "pod"):
-        expression = expression.replace(f"${name}", ".*")
-    return expression.replace("$__rate_interval", "30s")
-
-
 def test_every_alert_has_its_fault_in_the_lab() -> None:
-    assert FAULTS.keys() == ALERTS.keys()
+    assert FAULTS.keys() | standby_scene.FAULTS.keys() == ALERTS.keys()
 
 
 def test_a_healthy_sidecar_raises_no_alert(scene: Scene) -> None:
@@ -69,13 +53,7 @@ def test_every_panel_has_data_after_a_repair_and_a_fault(scene: Scene) -> None:
     check_is_switched_on(scene)
     told = 'ALERTS{alertname="VipmanagerSourceDestCheck"}'
     wait_until(lambda: scene.prometheus.value(told) == [1])
-    empty = [
-        title
-        for title, expression in expressions().items()
-        if not (values := scene.prometheus.value(filled(expression)))
-        or all(map(math.isnan, values))
-    ]
-    assert empty == []
+    assert empty_panels(scene.prometheus, *(row for row in ROWS if row != "Standby")) == []
     check_is_switched_off(scene)
     wait_until(lambda: scene.prometheus.value(told) == [])
 
@@ -172,7 +150,7 @@ def test_panels_fill_the_grid_and_cover_nothing() -> None:
 
 
 def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
-    texts: list[Any] = [*expressions().values(), *(rule["expr"] for rule in ALERTS.values())]
+    texts: list[Any] = [*expressions(*ROWS).values(), *(rule["expr"] for rule in ALERTS.values())]
     used = {name for text in texts for name in re.findall(r"\bvipmanager_\w+", text)}
     known = {f"{m.name}{end}" for m in METRICS for end in ("", "_bucket", "_count")}
     assert used <= known

@@ -238,6 +238,20 @@ def test_a_right_to_read_alone_is_no_readiness(start: Start, lease: MemoryLease)
     assert "403" in health.why
 
 
+def test_a_lease_that_may_not_be_created_is_no_grievance_once_it_is_there(
+    start: Start, lease: MemoryLease
+) -> None:
+    record = lease.record
+    lease.delete()
+    lease.refuse = Permanent("create leases: 403 Forbidden", "apply the Lease again")
+    agent = start("a")
+    agent.await_(lambda: agent.last and any("403" in f.text for f in agent.last.findings))
+    lease.refuse, lease.away = None, None
+    assert record is not None
+    lease.create(replace(record, uid="", holder="c/1", renew_time="now"))
+    agent.await_(lambda: agent.last and not any("403" in f.text for f in agent.last.findings))
+
+
 def test_an_acquisition_whose_answer_is_lost_is_found_out(start: Start, lease: MemoryLease) -> None:
     lease.lost = True
     agent = start("a")

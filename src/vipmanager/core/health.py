@@ -59,6 +59,7 @@ LEASE = "lease"
 _HINDRANCES = (
     Condition.YIELDED,
     Condition.UNFIT,
+    Condition.LAME,
     Condition.LEASE_UNREAD,
     Condition.LEASE_FOREIGN,
 )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from vipmanager.core.election.actions import Purpose, WriteLease
@@ -23,8 +23,23 @@ from vipmanager.ports import Clock, Lease
 SHORT = 1.0
 """Seconds for which a failure that may pass is not told."""
 
+OLD = 60.0
+"""Seconds after which a refusal that was not met again is told no more: who is a standby writes
+nothing, and would never learn that it may by now."""
+
+READ, CREATE, REPLACE = "read", "create", "replace"
+
 Spawn = Callable[[Callable[[], Event]], None]
 """Makes a call on a thread of its own, and hands its event to the election."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failing:
+    """Calls of one kind that fail: the first failure of the row, since when, until when."""
+
+    failure: Failure
+    since: float
+    last: float
 
 
 class Leasing:
@@ -34,8 +49,8 @@ class Leasing:
         self, lease: Lease, *, spawn: Spawn, put: Callable[[Event], None], clock: Clock
     ) -> None:
         self._lease, self._spawn, self._put, self._clock = lease, spawn, put, clock
-        self._failing: dict[bool, tuple[Failure, float]] = {}
-        """Of readings (False) and of writes (True): the first failure of a row, and since when."""
+        self._failing: dict[str, _Failing] = {}
+        """Of READ, CREATE and REPLACE."""
         self._unwatched: Failure | None = None
 
     def watch(self) -> None:
@@ -45,10 +60,12 @@ class Leasing:
     def read(self, now: float) -> None:
         """Read the newest version."""
 
-        def call() -> Event:
-            return self._called(None, lambda: LeaseRead(record=self._lease.read(), sent=now))
+        def perform() -> Event:
+            record = self._lease.read()
+            self._there(record)
+            return LeaseRead(record=record, sent=now)
 
-        self._spawn(call)
+        self._spawn(lambda: self._called(READ, None, perform))
 
     def write(self, action: WriteLease, now: float) -> None:
         """Replace the version that the action's record names, or create the Lease."""
@@ -59,19 +76,23 @@ class Leasing:
             stored = self._lease.replace(record) if record.uid else self._lease.create(record)
             return LeaseWritten(purpose=purpose, record=stored, sent=now)
 
-        self._spawn(lambda: self._called(purpose, perform))
+        verb = REPLACE if action.record.uid else CREATE
+        self._spawn(lambda: self._called(verb, purpose, perform))
 
     @property
     def failure(self) -> Failure | None:
         """Why the last call failed, if it did."""
-        return next((failure for failure, _ in list(self._failing.values())), None)
+        return next((each.failure for each in list(self._failing.values())), None)
 
     def findings(self, now: float) -> tuple[Finding, ...]:
         """Say why the Lease can't be had, if that is so."""
-        for failure, since in list(self._failing.values()):
+        for each in list(self._failing.values()):
+            failure = each.failure
+            if now >= each.last + OLD:
+                continue
             if isinstance(failure, Permanent):
                 return (failure.finding(LEASE),)
-            if now > since + SHORT:
+            if now > each.since + SHORT:
                 # An API that is away is no fault of the configuration.
                 what, hint = failure.what, failure.hint
                 return (find(Condition.UNREACHABLE, LEASE, what=what, hint=hint),)
@@ -79,23 +100,29 @@ class Leasing:
             return (self._unwatched.finding("watch"),)
         return ()
 
-    def _called(self, purpose: Purpose | None, call: Callable[[], Event]) -> Event:
-        writing = purpose is not None
+    def _called(self, verb: str, purpose: Purpose | None, call: Callable[[], Event]) -> Event:
         try:
             event = call()
         except Conflict:
             event = LeaseConflict()
         except Failure as failure:
-            lasting = isinstance(failure, Permanent)
-            known = self._failing.get(writing)
-            if known is None or isinstance(known[0], Permanent) != lasting:
-                self._failing[writing] = (failure, self._clock.now())
+            lasting, now = isinstance(failure, Permanent), self._clock.now()
+            known = self._failing.get(verb)
+            if known is None or isinstance(known.failure, Permanent) != lasting:
+                known = _Failing(failure=failure, since=now, last=now)
+            self._failing[verb] = replace(known, last=now)
             return LeaseFailed(purpose=purpose, forbidden=lasting)
-        self._failing.pop(writing, None)
+        self._failing.pop(verb, None)
         return event
+
+    def _there(self, record: LeaseRecord | None) -> None:
+        """Forget that it can't be created once somebody has."""
+        if record is not None:
+            self._failing.pop(CREATE, None)
 
     def _heard(self, record: LeaseRecord | None) -> None:
         self._unwatched = None
+        self._there(record)
         self._put(LeaseChanged(record=record))
 
     def _watch_failed(self, failure: Failure) -> None:
