@@ -1,5 +1,6 @@
 # Every target sets up what it needs in .venv; `make demo` is the place to start.
-.PHONY: demo demo-image test test-deploy test-ipvlan chaos check fix docs bench bench-full lock clean
+.PHONY: demo demo-image test test-deploy test-ipvlan chaos check fix docs bench bench-full \
+	bench-standby lock clean
 .DEFAULT_GOAL := demo
 SHELL := /bin/bash
 
@@ -42,6 +43,7 @@ check: .venv/ready
 	@.venv/bin/mypy --scripts-are-modules scripts/show-off
 	@cd scripts/docs && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@cd scripts/bench && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
+	@cd scripts/bench-standby && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@.venv/bin/lint-imports | tail -n 7
 
 fix: .venv/ready
@@ -55,6 +57,11 @@ bench: .venv/ready
 bench-full: .venv/ready
 	@scripts/needs ip unshare time
 	@.venv/bin/python scripts/bench --full $(ARGS)
+
+# How long a client waits when a warm standby takes over: 300 lost nodes, half an hour.
+bench-standby: .venv/ready
+	@scripts/needs ip unshare
+	@.venv/bin/python scripts/bench-standby $(ARGS)
 
 # The parts of the documentation that tables in the code tell.
 docs: .venv/ready

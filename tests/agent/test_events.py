@@ -1,48 +1,35 @@
 """Kubernetes Events on the pod, from a real agent to an API that its pod reaches."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from staging import Stage, converged, wait_until
-from vipmanager.lab.kube.account import ServiceAccount
-from vipmanager.lab.kube.cluster import Cluster
+from vipmanager.lab.control_plane import ControlPlane
 from vipmanager.lab.kube.kinds import EVENTS
-from vipmanager.lab.router import EC2_ENDPOINT as OUTSIDE
 from vipmanager.lab.world import World
-
-PORT = 6443
 
 
 class Api:
-    """A cluster that the pods of a world reach, and a pod's service account in it."""
+    """A cluster that the pod of a stage reaches, and its Events."""
 
-    def __init__(self, world: World, folder: Path) -> None:
-        self.cluster = Cluster([OUTSIDE])
-        listener = world.network.vpc.socket()
-        listener.bind((str(OUTSIDE), PORT))
-        listener.listen(16)
-        self.cluster.listen(listener)
-        self.account: ServiceAccount = self.cluster.service_account("telco", "vip", folder)
-        self.account.mount()
-        self.environment = dict(
-            self.cluster.pod_environ(self.account, "app-0", str(OUTSIDE), PORT),
-            KubernetesEvents="True",
-        )
+    def __init__(self, world: World) -> None:
+        self.plane = ControlPlane(world)
+        self.account = self.plane.account
+        self.environment = self.plane.create_pod("app-0") | {"KubernetesEvents": "True"}
 
     def reasons(self) -> set[tuple[str, str]]:
         """Give reason and type of every Event on the pod."""
-        _, stored = self.cluster.store.list(EVENTS)
+        _, stored = self.plane.cluster.store.list(EVENTS)
         assert all(e["involvedObject"]["name"] == "app-0" for e in stored)
         return {(e["reason"], e["type"]) for e in stored}
 
 
 @pytest.fixture
-def api(stage: Stage, tmp_path: Path) -> Iterator[Api]:
-    made = Api(stage.world, tmp_path / "serviceaccount")
+def api(stage: Stage) -> Iterator[Api]:
+    made = Api(stage.world)
     yield made
-    made.cluster.close()
+    made.plane.close()
 
 
 MOVED, LOST = ("FloatingIPMoved", "Normal"), ("FloatingIPLost", "Warning")

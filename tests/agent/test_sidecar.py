@@ -1,5 +1,6 @@
 """A sidecar keeps everything right, at once where it can, and ends when it is told to."""
 
+import ctypes
 import signal
 import sys
 import time
@@ -7,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,6 +161,15 @@ def test_sigterm_is_obeyed_as_process_1(stage: Stage) -> None:
     pod.run(["kill", "-TERM", child])
     assert agent.wait() == 0
     assert any("SIGTERM: stopping" in text for text in agent.text)
+
+
+def test_sigterm_is_obeyed_whichever_thread_the_kernel_gives_it_to(stage: Stage) -> None:
+    agent = stage.sidecar(stage.pod())
+    agent.wait_for(converged)
+    others = [int(t.name) for t in Path(f"/proc/{agent.pid}/task").iterdir()]
+    others.remove(agent.pid)
+    assert ctypes.CDLL(None).tgkill(agent.pid, others[0], signal.SIGTERM) == 0
+    assert agent.wait() == 0
 
 
 def test_an_unreachable_ec2_changes_nothing_and_readiness_stays(stage: Stage) -> None:

@@ -67,3 +67,39 @@ def test_a_plot_that_can_not_be_written_is_refused_before_anything_starts(plot: 
     assert done.stderr.count("\n") == 1
     assert plot in done.stderr
     assert not done.stdout
+
+
+def test_a_standby_takes_over_and_hands_back() -> None:
+    done = run("--standby", "--pattern", "1", "--ipv4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in (
+        "app-2 could take over: warm standby",
+        "zone a fails",
+        "app-2: holder, generation 2: its holder fell silent",
+        "192.168.0.1,2 -> b",
+        "app-2: vipmanager yield",
+        "app-3: holder, generation 3: the Lease was free",
+        "Every floating IP answered again, each time from the other zone.",
+    ):
+        assert words in done.stdout, done.stdout
+
+
+def test_a_standby_in_json_has_an_outcome_for_each_part(tmp_path: Path) -> None:
+    plot = tmp_path / "standby.svg"
+    done = run("--standby", "--pattern", "2", "--ipv6", "--output", "json", "--plot", str(plot))
+    assert done.returncode == 0, done.stdout + done.stderr
+    loss, hand_over = json.loads(done.stdout)
+    assert loss["story"]["mode"] == "standby, zone a fails"
+    assert hand_over["story"]["mode"] == "standby, hand-over"
+    for part in (loss, hand_over):
+        assert len(part["outages"]) == 2
+        assert part["answered"]
+        assert part["calls"]["ReplaceRoute"] == 8
+    assert all(seconds > 0 for seconds in loss["outages"].values())
+    assert plot.read_bytes().startswith(b"<?xml")
+
+
+def test_a_mode_and_a_standby_exclude_each_other() -> None:
+    done = run("--standby", "--mode", "init")
+    assert done.returncode == 2
+    assert "not allowed with" in done.stderr

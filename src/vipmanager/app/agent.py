@@ -1,7 +1,6 @@
 """An agent's life, from its first signal handler to the container's exit code."""
 
 import os
-import signal
 import threading
 import traceback
 from collections.abc import Mapping
@@ -33,14 +32,12 @@ def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
             if settings.log_level == "debug":
                 traceback.print_exception(bug)
         finally:
-            life.over.set()
+            life.finish()
 
-    # A pod gets SIGTERM, and as process 1 no signal has a default action.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, life.stop)
+    life.obey_signals()
     # The loop has a thread of its own so that a signal is obeyed while a call is under way.
     threading.Thread(target=begin, name="loop", daemon=True).start()
-    life.over.wait()
+    life.await_end()
     if life.code is not None:
         return life.code
     return OK if settings.mode is Mode.SIDECAR else FAILED

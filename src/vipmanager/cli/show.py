@@ -1,24 +1,60 @@
 """How the demo looks in a terminal."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vipmanager.lab.demo import LATENCY, Event, Outcome, Story
+from vipmanager.lab.control_plane import CALL_MS
+from vipmanager.lab.story import LATENCY, Event, Outcome, Story
 
-_DRAWING = """\
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenery:
+    """What is said before the first story, and after the last."""
+
+    drawing: str
+    before: str
+    good: str
+    bad: str
+    mind: str
+    """How a cluster differs from the lab."""
+
+
+FAILOVER = Scenery(
+    drawing="""\
    client (zone c) --- VPC router --- node a --- net1, net2: pod-1   zone a, which fails
                           |   |
               EC2, IMDS --+   +------ node b --- net1, net2: pod-2   zone b
-"""
+""",
+    before=f"Every EC2 call takes {LATENCY * 1000:.0f} ms here.",
+    good="Every floating IP answered again, from zone b.",
+    bad="Not every floating IP answered from zone b.",
+    mind="The pod was started in zone b at once; in a cluster add the time that Kubernetes takes "
+    "to notice.",
+)
+
+STANDBY = Scenery(
+    drawing="""\
+   client (zone c) --- VPC router --- node a --- net1, net2: app-1, then app-3   zone a
+                          |   |                   heartbeats over UDP
+   EC2, IMDS, Kubernetes -+   +------ node b --- net1, net2: app-2               zone b
+""",
+    before=f"Every EC2 call takes {LATENCY * 1000:.0f} ms here, every call of Kubernetes "
+    f"{CALL_MS[0]} to {CALL_MS[1]} ms.",
+    good="Every floating IP answered again, each time from the other zone.",
+    bad="Not every floating IP answered again.",
+    mind="No pod was started for it: Kubernetes kept the Lease, and nothing more.",
+)
 
 
 class Stage:
     """Prints stories as they are told, and a table at the end."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, scenery: Scenery, *, quiet: bool) -> None:
+        self._scenery = scenery
         self._console = Console(quiet=quiet, highlight=False, emoji=False, soft_wrap=True)
         if not self._console.is_terminal:
             self._console.width = 120  # a file has no width that the table must fit in
@@ -27,8 +63,8 @@ class Stage:
     def begin(self, story: Story) -> None:
         """Begin a story."""
         if not self._told:
-            self._console.print(_DRAWING, style="dim")
-            self._console.print(f"Every EC2 call takes {LATENCY * 1000:.0f} ms here.\n")
+            self._console.print(self._scenery.drawing, style="dim")
+            self._console.print(self._scenery.before + "\n")
             self._told = True
         self._console.print(Text(str(story), style="bold"))
 
@@ -63,17 +99,9 @@ class Stage:
                 )
         self._console.print(table)
         good = all(o.answered for o in outcomes)
-        self._console.print(
-            "\nEvery floating IP answered again, from zone b."
-            if good
-            else "\nNot every floating IP answered from zone b.",
-            style="bold green" if good else "bold red",
-        )
-        self._console.print(
-            "The pod was started in zone b at once; in a cluster add the time that Kubernetes "
-            "takes to notice.",
-            style="dim",
-        )
+        said = self._scenery.good if good else self._scenery.bad
+        self._console.print(f"\n{said}", style="bold green" if good else "bold red")
+        self._console.print(self._scenery.mind, style="dim")
 
 
 def _pointing(pointing: Mapping[str, str]) -> str:

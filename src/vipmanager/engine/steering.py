@@ -78,9 +78,11 @@ class Steering:
     # what the election does with it
 
     def become(self, role: Role) -> None:
-        """Have another role from now on."""
+        """Have another role from now on; what was written in the last one is another's by now."""
         with self._lock:
             self._role = role
+            self._memory = Memory()
+            self._written.clear()
             self._refused = MappingProxyType({})
             self.epoch += 1
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vipmanager.lab.demo import Outcome
+from vipmanager.lab.story import Outcome
 
 FORMATS = (".svg", ".png")
 
@@ -25,7 +25,7 @@ def plot(outcomes: Sequence[Outcome], path: Path) -> None:
     )
     for axis, outcome in zip(axes[:, 0], outcomes, strict=True):
         _draw(axis, outcome)
-    axes[-1, 0].set_xlabel("seconds since the zone failed")
+    axes[-1, 0].set_xlabel("seconds since the blow")
     figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
 

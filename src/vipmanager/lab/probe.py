@@ -1,6 +1,6 @@
 """Measures an outage: an UDP echo, and a prober that numbers and times every datagram.
 
-    python -m vipmanager.lab.probe echo ADDRESS... --port P
+    python -m vipmanager.lab.probe echo ADDRESS... --port P [--listen P]
     python -m vipmanager.lab.probe probe ADDRESS... --port P --interval-ms 5
 
 Both print one JSON object a line and end on SIGTERM, SIGINT, or when the pipe on stdin closes.
@@ -103,9 +103,12 @@ class Tally:
         }
 
 
-def echo_command(addresses: Sequence[object], *, port: int = DEFAULT_PORT) -> list[str]:
-    """The command line of an echo for these addresses."""
-    return _command("echo", addresses, port)
+def echo_command(
+    addresses: Sequence[object], *, port: int = DEFAULT_PORT, listen: int | None = None
+) -> list[str]:
+    """The command line of an echo for these addresses, which may listen on a TCP port too."""
+    more = [] if listen is None else ["--listen", str(listen)]
+    return [*_command("echo", addresses, port), *more]
 
 
 def probe_command(
@@ -169,12 +172,18 @@ class Prober:
         return not any(tally.gaps() for tally in self.tallies.values())
 
 
-def echo(addresses: Sequence[str], *, port: int, stop: Sequence[int]) -> None:
+def echo(
+    addresses: Sequence[str], *, port: int, stop: Sequence[int], listen: int | None = None
+) -> None:
     """Send every datagram back from the address it was sent to, until `stop` is readable.
 
-    An address that is not there yet, or still tentative, is tried again every 10 ms.
+    An address that is not there yet, or still tentative, is tried again every 10 ms. With `listen`
+    the kernel accepts TCP connections on that port of any address, for health checks.
     """
     waiting = list(addresses)
+    door = None if listen is None else socket.create_server(("", listen))
+    if door is not None:
+        door.settimeout(0)
     bound: list[socket.socket] = []
     while True:
         for address in tuple(waiting):
@@ -187,10 +196,15 @@ def echo(addresses: Sequence[str], *, port: int, stop: Sequence[int]) -> None:
             bound.append(one)
             waiting.remove(address)
             _tell("bound", _canonical(address))
-        stopped, ready = _readable(stop, bound, _RETRY if waiting else None)
+        heard = bound if door is None else [*bound, door]
+        stopped, ready = _readable(stop, heard, _RETRY if waiting else None)
         if stopped:
             return
         for one in ready:
+            if one is door:
+                with contextlib.suppress(OSError):  # the caller is gone again
+                    door.accept()[0].close()
+                continue
             for data, sender in _datagrams(one):
                 with contextlib.suppress(OSError):  # no way back: the prober sees a loss
                     one.sendto(data, sender)
@@ -271,12 +285,13 @@ def _main() -> None:
     parser.add_argument("role", choices=("echo", "probe"))
     parser.add_argument("addresses", nargs="+", metavar="ADDRESS")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--listen", type=int, metavar="PORT", help="an echo accepts TCP too")
     parser.add_argument("--interval-ms", type=float, default=5)
     parser.add_argument("--late-ms", type=float, default=100)
     given = parser.parse_args()
     stop = _stops()
     if given.role == "echo":
-        echo(given.addresses, port=given.port, stop=stop)
+        echo(given.addresses, port=given.port, stop=stop, listen=given.listen)
     else:
         prober = Prober(given.addresses, port=given.port, late=given.late_ms / 1000)
         probe(prober, interval=given.interval_ms / 1000, stop=stop)

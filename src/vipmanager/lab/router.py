@@ -7,6 +7,7 @@ Policy rules, by priority. Gaps leave room for more:
 
     5      to GATEWAY             lookup local     ARP and NDP go on: the Nitro card answers them
     10     iif PORT               blackhole        a cut, detached or stopped ENI: silence
+    20     from POD to POD        blackhole        a severed wire (`lab/replicas.py`)
     50                            lookup local     gateways, IMDS, the EC2 endpoint
     100    from OWN iif PORT      goto 300         source check: what the ENI owns may pass,
     200    iif PORT               blackhole        and nothing else

@@ -152,6 +152,7 @@ class Server:
         # Without this an answer in two segments waits 40 ms for the client's delayed ACK.
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.settimeout(self._idle)
+        _keep_alive(raw)
         # A client may leave at any point; that is its right, and nobody's error here.
         with contextlib.suppress(OSError, ValueError):
             if self._tls is None:
@@ -244,6 +245,15 @@ def _send(stream: socket.socket, raw: socket.socket, answer: HttpAnswer, *, keep
         # Lingering for no time at all makes the kernel send a reset.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
+
+
+def _keep_alive(it: socket.socket) -> None:
+    """End a connection whose client was cut off for half a minute: its thread waits for nobody."""
+    it.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    it.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15)
+    it.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    it.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    it.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)
 
 
 def _shut(it: socket.socket) -> None:

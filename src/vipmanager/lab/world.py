@@ -324,6 +324,10 @@ class World(Closing):
         self._pods[name] = (node, primary)
         return pod.netns
 
+    def address(self, pod: str) -> IPv4Address:
+        """Give a pod's primary address."""
+        return self._pods[pod][1]
+
     def kill_pod(self, name: str) -> None:
         """Kill a pod with everything in it."""
         self.network.remove_pod(name)
@@ -363,9 +367,15 @@ class World(Closing):
             heard=heard,
         )
 
-    def application(self, pod: Netns, addresses: Iterable[str]) -> Process:
-        """Start the unmodified application: it answers on the floating IPs."""
-        return self.run(pod, probe.echo_command([a.partition("/")[0] for a in addresses]))
+    def application(
+        self, pod: Netns, addresses: Iterable[str], *, listen: int | None = None
+    ) -> Process:
+        """Start the unmodified application: it answers on the floating IPs.
+
+        With `listen` it accepts TCP connections on that port too, for health checks.
+        """
+        bare = [a.partition("/")[0] for a in addresses]
+        return self.run(pod, probe.echo_command(bare, listen=listen))
 
     def probe(
         self,

@@ -52,6 +52,8 @@ class Call:
     """EC2's error code; `reset`, `lost`, `truncated` or `unreachable` for an answer that did
     not arrive whole; None for success."""
     access_key: str | None
+    source: str
+    """The address that it came from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,7 @@ class Endpoint:
                     parameters=parameters,
                     error=error,
                     access_key=asked.key,
+                    source=http.source,
                 )
             )
         return answer
