@@ -31,7 +31,7 @@ def main() -> int:
     """Measure, print, write; non-zero where a budget is missed."""
     parser = argparse.ArgumentParser(prog="make bench-standby", description=__doc__)
     parser.add_argument(
-        "--runs", type=int, default=300, help="of a lost node; of the others a third [300]"
+        "--runs", type=int, default=300, help="of a lost node; of the others a fifth [300]"
     )
     parser.add_argument(
         "--kind",
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def _share(kind: Kind, runs: int) -> int:
-    return runs if kind is Kind.LOSS else max(1, runs // 3)
+    return runs if kind is Kind.LOSS else max(1, runs // 5)
 
 
 def _measure(kind: Kind, *, seed: int, runs: int) -> Iterator[Run]:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-import vipmanager.app.agent
+import vipmanager.app.wiring
 import vipmanager.engine.passes
 from vipmanager.cli.main import main
 from vipmanager.core.actions import CloudAction, CreateRoute, ReplaceRoute
@@ -61,11 +61,11 @@ class Trusting(Ec2):
 
 
 def _without_retry() -> None:
-    vipmanager.app.agent.Ec2 = OneTry  # type: ignore[attr-defined]
+    vipmanager.app.wiring.Ec2 = OneTry  # type: ignore[attr-defined]
 
 
 def _without_read_back() -> None:
-    vipmanager.app.agent.Ec2 = Trusting  # type: ignore[attr-defined]
+    vipmanager.app.wiring.Ec2 = Trusting  # type: ignore[attr-defined]
 
 
 def _without_guard() -> None:
