@@ -52,7 +52,7 @@ def test_two_replicas_by_mistake_come_to_an_end_and_both_say_what_is_wrong(
     wait_until(
         lambda: any(r["event"] == "displaced" for a in agents for r in a.records), seconds=60
     )
-    # Each floating IP comes to one pod in every table; rarely not both to the same (README, Limits).
+    # Each floating IP comes to one pod, rarely not both to the same one (README, Limits).
     wait_until(lambda: all(len(stage.world.targets(d)) == 1 for d in stage.destinations()))
     settled = stage.world.writes()
     passes = stage.world.endpoint.counts()["DescribeRouteTables"]
