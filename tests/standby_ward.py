@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vipmanager.app.standby import fingerprint
-from vipmanager.core.election import ElectionSettings, Member, record
+from vipmanager.core.election import record
 from vipmanager.core.election.actions import Role
-from vipmanager.core.election.values import Generation, Why
+from vipmanager.core.election.values import ElectionSettings, Generation, Member, Why
 from vipmanager.core.failures import Permanent
 from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.lease import LeaseRecord, micro_time

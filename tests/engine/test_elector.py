@@ -8,8 +8,8 @@ import pytest
 
 from vipmanager.core import order
 from vipmanager.core.actions import RouteWrite
-from vipmanager.core.election import ElectionSettings, Member
 from vipmanager.core.election.actions import Role
+from vipmanager.core.election.values import ElectionSettings, Member
 from vipmanager.core.failures import Permanent, Transient
 from vipmanager.core.findings import Condition
 from vipmanager.core.health import Health

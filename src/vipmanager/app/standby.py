@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from vipmanager.app.election import lease_of
 from vipmanager.core.downward import this_pod
-from vipmanager.core.election import ElectionSettings, Member
 from vipmanager.core.election.actions import Role
-from vipmanager.core.election.values import Message
+from vipmanager.core.election.values import ElectionSettings, Member, Message
 from vipmanager.core.events import Occurrence, Reason
 from vipmanager.core.failures import Transient
 from vipmanager.core.notice import Notice

@@ -5,8 +5,8 @@ import time
 from vipmanager.app.election import role_of, tenure_of
 from vipmanager.app.standby import fingerprint
 from vipmanager.core.downward import this_pod
-from vipmanager.core.election import ElectionSettings, record
-from vipmanager.core.election.values import pod_of
+from vipmanager.core.election import record
+from vipmanager.core.election.values import ElectionSettings, pod_of
 from vipmanager.core.findings import Condition, find
 from vipmanager.core.lease import LeaseRecord
 from vipmanager.doctor.check import Seen, Severity, Trouble, told, trouble

@@ -12,13 +12,6 @@ from dataclasses import replace
 from typing import assert_never
 
 from vipmanager.core import order
-from vipmanager.core.election import (
-    ElectionSettings,
-    Member,
-    State,
-    step,
-    wake,
-)
 from vipmanager.core.election.actions import (
     Action,
     ReadLease,
@@ -39,8 +32,15 @@ from vipmanager.core.election.events import (
     Tick,
     WaveEnded,
 )
-from vipmanager.core.election.state import UNKNOWN
-from vipmanager.core.election.values import Generation, Message, Order
+from vipmanager.core.election.machine import step, wake
+from vipmanager.core.election.state import UNKNOWN, State
+from vipmanager.core.election.values import (
+    ElectionSettings,
+    Generation,
+    Member,
+    Message,
+    Order,
+)
 from vipmanager.core.failures import Transient
 from vipmanager.core.fitness import fitness
 from vipmanager.core.heartbeat import Count, Trouble

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from vipmanager.core.election import State, plights
-from vipmanager.core.election.state import Phase
+from vipmanager.core.election.conditions import plights
+from vipmanager.core.election.state import Phase, State
 from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.heartbeat import Count, Trouble
 from vipmanager.engine.leasing import Leasing

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vipmanager.core.election import ElectionSettings
+from vipmanager.core.election.values import ElectionSettings
 from vipmanager.core.failures import Failure
 from vipmanager.edges import control
 from vipmanager.lab.closing import Closing

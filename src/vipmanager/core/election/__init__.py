@@ -72,10 +72,3 @@ A holder that is unfit, or can't finish its wave, *offers* the Lease in its next
 releasing it: it holds, serves and repairs until somebody fit has swapped it. So no list of
 candidates is needed, and with none there is no gap. EC2 alone makes no holder unfit.
 """
-
-from vipmanager.core.election.conditions import plights
-from vipmanager.core.election.machine import step, wake
-from vipmanager.core.election.state import State
-from vipmanager.core.election.values import ElectionSettings, Fitness, Member
-
-__all__ = ["ElectionSettings", "Fitness", "Member", "State", "plights", "step", "wake"]
