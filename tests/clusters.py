@@ -6,10 +6,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vipmanager.core.lease import LeaseRecord
 from vipmanager.lab.kube.account import ServiceAccount
 from vipmanager.lab.kube.cluster import Cluster
 
 NAMESPACE = "telco"
+MINE = LeaseRecord(
+    holder="pod-1",
+    transitions=3,
+    duration=2,
+    acquire_time="2026-01-01T00:00:00.000000Z",
+    renew_time="2026-01-01T00:00:01.000000Z",
+    annotations={"vipmanager/fingerprint": "f"},
+)
+"""A Lease that is held, as an agent writes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import NAMESPACE, pod_in_a_cluster
+from clusters import MINE, NAMESPACE, pod_in_a_cluster
 from vipmanager.core.failures import Conflict, Failure
 from vipmanager.core.lease import LeaseRecord
 from vipmanager.edges.kube import Kube
@@ -17,14 +17,6 @@ from vipmanager.lab.kube.kinds import LEASES
 from vipmanager.lab.kube.store import Key
 from vipmanager.ports import Lease
 
-MINE = LeaseRecord(
-    holder="pod-1/n",
-    transitions=3,
-    duration=2,
-    acquire_time="2026-01-01T00:00:00.000000Z",
-    renew_time="2026-01-01T00:00:01.000000Z",
-    annotations={"vipmanager/fingerprint": "f"},
-)
 LONG = 20.0
 """Seconds that nothing here takes."""
 

@@ -78,7 +78,7 @@ def live(settings: Settings, life: Life, environ: Mapping[str, str]) -> int:
     gate.listen(lambda _healthy: inbox.put("health check"))
     record = Record(inbox=inbox, clock=clock, buckets=pace.buckets)
     reporters.add(record)
-    rule: Rule = Claims(observer=observer, wave=wave, clock=clock, gate=gate)
+    rule: Rule
     if kube and settings.leader_election:
         from vipmanager.app.standby import Surroundings, elector  # noqa: PLC0415 - 200 ms
         from vipmanager.engine.steering import Steering  # noqa: PLC0415 - as above
@@ -104,6 +104,8 @@ def live(settings: Settings, life: Life, environ: Mapping[str, str]) -> int:
         reporters.add(election)
         record.election = election
         life.leave = election.leave
+    else:
+        rule = Claims(observer=observer, wave=wave, clock=clock, gate=gate)
     passes = Passes(settings, observer=observer, kernel=kernel, rule=rule, clock=clock)
     if settings.http_port:
         _serve(settings, record, clock)

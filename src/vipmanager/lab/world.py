@@ -304,8 +304,12 @@ class World(Closing):
         floating: Iterable[str | Sequence[str] | Delegate],
         *,
         dad: bool = False,
+        first: int = 1,
     ) -> Netns:
-        """Start a pod whose net1, net2, ... have these addresses, or those that CNI gives."""
+        """Start a pod whose net1, net2, ... have these addresses, or those that CNI gives.
+
+        They lie on the node's ENIs from number `first` on.
+        """
         node = self.nodes[zone]
         used = {address for _, address in self._pods.values()}
         primary = next(a for a in node.pod_addresses if a not in used)
@@ -313,7 +317,7 @@ class World(Closing):
             addresses
             if isinstance(addresses, Delegate)
             else Attachment(
-                master=f"eth{number}",
+                master=f"eth{first - 1 + number}",
                 interface=f"net{number}",
                 addresses=tuple(_interfaces(addresses)),
                 dad=dad,

@@ -6,7 +6,6 @@ import socket
 import subprocess
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from ipaddress import ip_interface
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,6 @@ from steady import (
 )
 from vipmanager.lab.cni import Delegate
 from vipmanager.lab.netns import Netns
-from vipmanager.lab.network import Attachment
 from vipmanager.lab.replicas import Replica, Replicas
 from vipmanager.lab.world import World
 
@@ -189,24 +187,11 @@ class Roomy(World):
         floating: Iterable[str | Sequence[str] | Delegate],
         *,
         dad: bool = False,
+        first: int = 1,
     ) -> Netns:
         """Start the second pod of a node on its third and fourth ENI."""
-        first = next((p for p, (node, _) in self._pods.items() if node.zone == zone), None)
-        if first is None:
-            return super().start_pod(name, zone, floating, dad=dad)
-        node = self.nodes[zone]
-        primary = next(a for a in node.pod_addresses if a != self.address(first))
-        attachments = [
-            Attachment(
-                master=f"eth{2 + number}",
-                interface=f"net{number}",
-                addresses=(ip_interface(str(address)),),
-            )
-            for number, address in enumerate(floating, start=1)
-        ]
-        pod = self.network.add_pod(zone, name, primary, attachments)
-        self._pods[name] = (node, primary)
-        return pod.netns
+        taken = any(node.zone == zone for node, _ in self._pods.values())
+        return super().start_pod(name, zone, floating, dad=dad, first=3 if taken else first)
 
     def seconds(self, zone: str) -> tuple[str, ...]:
         """Give the ENIs of the second pod."""

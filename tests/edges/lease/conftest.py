@@ -25,15 +25,6 @@ LONG = 20.0
 TIGHT = 30
 """Turns of a loop without a pause, which one with pauses is compared with."""
 
-MINE = LeaseRecord(
-    holder="pod-1",
-    transitions=3,
-    duration=2,
-    acquire_time="2026-01-01T00:00:00.000000Z",
-    renew_time="2026-01-01T00:00:01.000000Z",
-    annotations={"vipmanager/fingerprint": "f"},
-)
-
 
 @pytest.fixture
 def pod(tmp_path: Path) -> Iterator[Pod]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusters import NAMESPACE
-from edges.lease.conftest import LONG, MINE, TIGHT, Watcher
+from clusters import MINE, NAMESPACE
+from edges.lease.conftest import LONG, TIGHT, Watcher
 from vipmanager.core.failures import Failure
 from vipmanager.edges.kube import Kube
 from vipmanager.edges.lease import KubeLease

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from clusters import NAMESPACE, Pod
-from edges.lease.conftest import GROUP, MINE, newest
+from clusters import MINE, NAMESPACE, Pod
+from edges.lease.conftest import GROUP, newest
 from vipmanager.core.failures import Conflict, Failure, Permanent, Throttled, Transient
 from vipmanager.edges.kube import Kube
 from vipmanager.edges.lease import KubeLease

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from clusters import NAMESPACE, Pod
-from edges.lease.conftest import GROUP, LONG, MINE, TIGHT, Watcher, newest
+from clusters import MINE, NAMESPACE, Pod
+from edges.lease.conftest import GROUP, LONG, TIGHT, Watcher, newest
 from vipmanager.core.failures import Permanent, Transient
 from vipmanager.core.lease import Gone
 from vipmanager.edges.kube import Kube
