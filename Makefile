@@ -1,5 +1,5 @@
 # Every target sets up what it needs in .venv; `make demo` is the place to start.
-.PHONY: demo demo-image test test-deploy test-ipvlan chaos check fix docs bench bench-full \
+.PHONY: demo demo-image test test-deploy test-ipvlan simulate chaos check fix docs bench bench-full \
 	bench-standby lock clean
 .DEFAULT_GOAL := demo
 SHELL := /bin/bash
@@ -24,10 +24,19 @@ test-deploy: .venv/ready
 	@scripts/image
 	@VIPMANAGER_TEST_DEPLOY=1 .venv/bin/python -m pytest -q -n 2 tests/deploy $(ARGS)
 
-# SEED=... N=... replays or explores; without SEED it draws one.
+# The code that ships, in a simulated world: N schedules of faults, from the seed FIRST on.
+simulate: .venv/ready
+	@.venv/bin/python scripts/simulate --first $(or $(FIRST),0) --count $(or $(N),100000) $(ARGS)
+
+# SEED=s123 (or a row of tests/simulation/rows.py) shows one schedule of the simulation.
+# SEED=123 N=... plays the lab's, with real packets; without SEED it draws one.
 chaos: .venv/ready
+ifneq ($(SEED),$(filter-out s% A% B%,$(SEED)))
+	@.venv/bin/python scripts/simulate $(SEED) $(ARGS)
+else
 	@scripts/needs ip unshare
 	@.venv/bin/python scripts/chaos $(if $(SEED),--seed $(SEED)) --count $(or $(N),20) $(ARGS)
+endif
 
 # Real ipvlan and real CNI plugins: Debian's kernel in an emulated machine.
 test-ipvlan: .venv/ready
@@ -41,6 +50,7 @@ check: .venv/ready
 	@.venv/bin/mypy --scripts-are-modules scripts/trim-models
 	@.venv/bin/mypy --scripts-are-modules scripts/chaos
 	@.venv/bin/mypy --scripts-are-modules scripts/show-off
+	@.venv/bin/mypy --scripts-are-modules scripts/simulate
 	@cd scripts/docs && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@cd scripts/bench && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@cd scripts/bench-standby && MYPYPATH=../../src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py

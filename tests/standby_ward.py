@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
-from vipmanager.app.standby import fingerprint
 from vipmanager.core.election import record
 from vipmanager.core.election.actions import Role
 from vipmanager.core.election.values import ElectionSettings, Generation, Member, Why
@@ -14,6 +13,7 @@ from vipmanager.core.lease import LeaseRecord, micro_time
 from vipmanager.core.settings import Mode, Settings
 from vipmanager.core.tenure import Tenure
 from vipmanager.edges.memory import MemoryLease
+from vipmanager.engine.candidate import fingerprint
 from ward import Ward
 from worlds import networks
 

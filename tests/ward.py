@@ -7,7 +7,6 @@ from typing import Any
 
 from vipmanager.app.survey import Worlds
 from vipmanager.core.failures import Failure
-from vipmanager.core.findings import Finding
 from vipmanager.core.settings import Pattern, Rate, Settings
 from vipmanager.core.values import Address, CloudState, FloatingIP, RouteTable
 from vipmanager.doctor.check import Result
@@ -17,11 +16,11 @@ from vipmanager.doctor.table import CHECKS
 from vipmanager.doctor.vpc import NO_MANAGE
 from vipmanager.edges.aws.identity import Credentials
 from vipmanager.edges.memory import MemoryCloud, MemoryKernel, MemoryLease, MemoryMetadata
-from vipmanager.engine.claims import Claims
-from vipmanager.engine.inbox import Inbox, SystemClock
-from vipmanager.engine.observe import Observer
-from vipmanager.engine.passes import Passes
-from vipmanager.engine.wave import Pace, Wave
+from vipmanager.engine.checks import Checks, Gate
+from vipmanager.engine.inbox import Inbox
+from vipmanager.engine.pod_agent import Outside, PodAgent
+from vipmanager.engine.threads import SystemClock, Threads
+from vipmanager.engine.wave import Pace
 from worlds import cloud, interface, kernel, networks, node, pod
 
 STATIC = Credentials(source="the environment", expires=None)
@@ -85,7 +84,7 @@ class Ward:
         self.host = Body()
         self.aws = Sky()
         self.pod = True
-        self.sick: Finding | None = None
+        self.sick: Failure | None = None
         """What the application's health check says."""
         self.environ: Mapping[str, str] = {}
         self.lease = MemoryLease()
@@ -94,16 +93,17 @@ class Ward:
         self.floating = self._converge()
 
     def _converge(self) -> tuple[FloatingIP, ...]:
-        clock = SystemClock()
-        wave = Wave(self.cloud, pace=Pace(Rate(), clock), clock=clock, inbox=Inbox())
-        observer = Observer(self.kernel, self.metadata, self.cloud, self.settings)
-        passes = Passes(
-            self.settings,
-            observer=observer,
+        clock, tasks = SystemClock(), Threads()
+        outside = Outside(
             kernel=self.kernel,
-            rule=Claims(observer=observer, wave=wave, clock=clock),
+            metadata=self.metadata,
+            cloud=self.cloud,
             clock=clock,
+            tasks=tasks,
+            pace=Pace(Rate(), clock),
         )
+        alone = replace(self.settings, leader_election=False)
+        passes = PodAgent(alone, outside, inbox=Inbox(tasks)).passes
         return [passes.run(("start",)) for _ in range(3)][-1].floating
 
     def change(self, change: Callable[[CloudState], CloudState]) -> None:
@@ -117,7 +117,7 @@ class Ward:
             kernel=self.kernel,
             metadata=self.metadata,
             cloud=self.cloud,
-            gate=lambda: self.sick,
+            gate=Gate(self._checks()),
         )
         readings = Readings(
             self.settings,
@@ -131,6 +131,15 @@ class Ward:
             lease=lambda: ("telco/vipmanager", self.lease),
         )
         return {r.check.code: r for r in examine(CHECKS, readings)}
+
+    def _checks(self) -> Checks:
+        return Checks(
+            self._examine, interval=1, rise=1, fall=1, clock=SystemClock(), tasks=Threads()
+        )
+
+    def _examine(self, _timeout: float) -> None:
+        if self.sick is not None:
+            raise self.sick
 
     def _ask(self) -> Mapping[str, Any] | None:
         if isinstance(self.agent, Failure):

@@ -5,7 +5,8 @@ else that is expected.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, TypeVar
 
 from vipmanager.core.actions import CloudAction, KernelAction
 from vipmanager.core.election.values import Message
@@ -25,6 +26,9 @@ from vipmanager.core.values import (
     SubnetId,
     VpcId,
 )
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Kernel(Protocol):
@@ -94,6 +98,59 @@ class Clock(Protocol):
         """Give monotonic seconds."""
         ...
 
+    def wall(self) -> float:
+        """Give seconds since 1970: for people and for stamps, never to measure with."""
+        ...
+
+
+class Task(Protocol[T_co]):
+    """Work that runs beside."""
+
+    def result(self) -> T_co:
+        """Wait until it ends; give what it gave, or raise what it raised."""
+        ...
+
+
+class Condition(Protocol):
+    """A lock, and a place to wait under it for what others change (`threading.Condition`)."""
+
+    def __enter__(self) -> object:
+        """Take the lock."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> object:
+        """Give it back."""
+        ...
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
+        """Wait, with the lock given back, until something is so or time is over (seconds).
+
+        Gives the predicate's last value.
+        """
+        ...
+
+    def notify_all(self) -> None:
+        """Have everybody who waits look again."""
+        ...
+
+
+class Tasks(Protocol):
+    """Work that runs beside, and waiting for it: nothing else here makes or stops a thread."""
+
+    def start(self, name: str, work: Callable[[], T]) -> Task[T]:
+        """Begin some work; what it raises is kept for `result`, and told to nobody else."""
+        ...
+
+    def condition(self) -> Condition:
+        """Make a condition."""
+        ...
+
 
 class Inbox(Protocol):
     """Where watchers leave a reason to look again."""
@@ -148,6 +205,11 @@ class Lease(Protocol):
 
 class Channel(Protocol):
     """Heartbeats between the agents of one group."""
+
+    @property
+    def address(self) -> str:
+        """Where this end is reached, as others send to it."""
+        ...
 
     def send(self, to: str, message: Message) -> None:
         """Send a message to an address; never raises, never waits."""

@@ -1,4 +1,4 @@
-"""The same behaviour from the cloud in memory and from EC2 over HTTP."""
+"""The same behaviour from the cloud in memory, the simulated one, and EC2 over HTTP."""
 
 import socket
 from collections.abc import Iterator
@@ -7,6 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 
 import pytest
 
+from simulation.aws import Ec2Client
+from simulation.hub import Process
+from simulation.world import World
 from vipmanager.core.actions import (
     CloudAction,
     CreateRoute,
@@ -28,7 +31,7 @@ from vipmanager.core.values import (
     VpcId,
     eni_target,
 )
-from vipmanager.edges.aws.ec2 import Ec2
+from vipmanager.edges.aws.ec2 import READ_TIMEOUT, Ec2
 from vipmanager.edges.memory import MemoryCloud
 from vipmanager.lab.ec2.account import Account
 from vipmanager.lab.ec2.endpoint import Endpoint
@@ -119,8 +122,13 @@ def ec2(endpoint: Endpoint) -> Iterator[Ec2]:
     cloud.close()
 
 
-@pytest.fixture(params=["in memory", "over HTTP"])
-def vpc(request: pytest.FixtureRequest, account: Account, ec2: Ec2) -> Vpc:
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(params=["in memory", "simulated", "over HTTP"])
+def vpc(request: pytest.FixtureRequest, account: Account, ec2: Ec2, world: World) -> Vpc:
     ids = [VpcId(account.create_vpc(IPv4Network("10.0.0.0/16"), ipv6=True))]
     subnet = account.create_subnet(ids[0], "eu-central-1a", IPv4Network("10.0.1.0/24"), ipv6=1)
     dummy = account.create_subnet(ids[0], "eu-central-1a", IPv4Network("10.0.254.0/28"), ipv6=2)
@@ -131,13 +139,16 @@ def vpc(request: pytest.FixtureRequest, account: Account, ec2: Ec2) -> Vpc:
         account.attach(enis[-1], instances[-1], 1)
     table = account.create_route_table(ids[0], tags={"role": "vip", "odd": "a=b"}, subnets=[subnet])
     cloud: Cloud = ec2
-    if request.param == "in memory":
+    if request.param != "over HTTP":
         everything = CloudState(
             tables=ec2.route_tables(ids),
             enis=tuple(e for i in instances for e in ec2.instance_enis(InstanceId(i))),
             subnets=ec2.subnets(ids),
         )
         cloud = MemoryCloud(everything)
+    if request.param == "simulated":
+        world.ec2.change(everything)
+        cloud = Ec2Client(world.ec2, Process(world.hub, world.nodes["a"].host), "app")
     return Vpc(
         cloud=cloud,
         vpc=ids[0],
@@ -273,6 +284,26 @@ def test_the_source_dest_check_can_be_switched_off(vpc: Vpc) -> None:
     assert not vpc.eni(vpc.one).source_dest_check
 
 
+# --- what only an EC2 behind a network does ------------------------------------------------------
+
+
+@pytest.mark.parametrize("vpc", ["simulated", "over HTTP"], indirect=True)
+def test_a_call_without_an_answer_is_given_up_and_a_write_lands_all_the_same(
+    vpc: Vpc, world: World, endpoint: Endpoint
+) -> None:
+    world.ec2.ills.reads, world.ec2.ills.next_writes = "hang", ["late"]
+    endpoint.faults.inject("DescribeRouteTables", Hang(seconds=READ_TIMEOUT + 0.5))
+    endpoint.faults.inject("CreateRoute", Hang())
+    with pytest.raises(Transient, match=r"DescribeRouteTables.*Read timeout|ec2: no answer"):
+        vpc.read()
+    with pytest.raises(Transient, match=r"CreateRoute.*Read timeout|ec2: no answer"):
+        vpc.create("192.168.0.9/32", vpc.one)
+    world.ec2.ills.reads = ""
+    endpoint.faults.release_hangs()
+    while not vpc.has("192.168.0.9/32"):
+        continue
+
+
 # --- what only EC2 does ------------------------------------------------------------------------
 
 
@@ -312,14 +343,12 @@ def test_every_error_code_is_somebodys_turn(
 
 
 @pytest.mark.parametrize("vpc", ["over HTTP"], indirect=True)
-@pytest.mark.parametrize("fault", [Break.RESET, Break.LOST, Break.TRUNCATED, Hang(seconds=3.5)])
-def test_a_broken_answer_is_somebodys_turn_too(
-    vpc: Vpc, endpoint: Endpoint, fault: Break | Hang
-) -> None:
+@pytest.mark.parametrize("fault", Break)
+def test_a_broken_answer_is_somebodys_turn_too(vpc: Vpc, endpoint: Endpoint, fault: Break) -> None:
     endpoint.faults.inject("DescribeRouteTables", fault)
     with pytest.raises(Transient, match="DescribeRouteTables"):
         vpc.read()
-    endpoint.faults.inject("CreateRoute", Hang() if isinstance(fault, Hang) else fault)
+    endpoint.faults.inject("CreateRoute", fault)
     with pytest.raises(Transient, match="CreateRoute"):
         vpc.create("192.168.0.9/32", vpc.one)
 

@@ -1,44 +1,94 @@
-"""What every `Lease` does, in memory and through real lightkube at the lab's API."""
+"""What every `Lease` does: in memory, simulated, and through real lightkube at the lab's API."""
 
-import queue
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from clusters import MINE, NAMESPACE, pod_in_a_cluster
-from vipmanager.core.failures import Conflict, Failure
+from simulation.hub import Process
+from simulation.kubernetes import LeaseClient
+from simulation.world import World
+from vipmanager.core.failures import Conflict, Failure, Transient
 from vipmanager.core.lease import LeaseRecord
 from vipmanager.edges.kube import Kube
 from vipmanager.edges.lease import KubeLease
 from vipmanager.edges.memory import MemoryLease
+from vipmanager.engine.threads import Threads
+from vipmanager.lab.faults import Hang
 from vipmanager.lab.kube.kinds import LEASES
 from vipmanager.lab.kube.store import Key
-from vipmanager.ports import Lease
+from vipmanager.ports import Lease, Tasks
 
 LONG = 20.0
 """Seconds that nothing here takes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """A Lease, and somebody who deletes it."""
+    """A Lease that is not there, somebody who deletes it, and what a network does to it."""
 
-    def __init__(self, lease: Lease, delete: Callable[[], object]) -> None:
-        self.lease, self.delete = lease, delete
+    lease: Lease
+    delete: Callable[[], object]
+    tasks: Tasks = field(default_factory=Threads)
+    """To wait with, in the time that passes where the Lease is."""
+    cut: Callable[[], object] = lambda: None
+    """Has the next replacement go unanswered."""
+    mend: Callable[[], object] = lambda: None
 
 
-@pytest.fixture(params=["memory", "kubernetes"])
+class Watcher:
+    """Keeps what a watch tells."""
+
+    def __init__(self, given: Given) -> None:
+        self._changed = given.tasks.condition()
+        self._states: deque[LeaseRecord | None] = deque()
+        self.failures: list[Failure] = []
+        given.lease.watch(self._heard, self.failures.append)
+
+    def next(self) -> LeaseRecord | None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._states, LONG), "nothing was told"
+            return self._states.popleft()
+
+    def _heard(self, record: LeaseRecord | None) -> None:
+        with self._changed:
+            self._states.append(record)
+            self._changed.notify_all()
+
+
+@pytest.fixture(params=["memory", "simulated", "kubernetes"])
 def given(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Given]:
     if request.param == "memory":
         made = MemoryLease()
-        yield Given(made, made.delete)
+        yield Given(lease=made, delete=made.delete)
+        return
+    if request.param == "simulated":
+        world = World()
+        node = world.nodes["a"].host
+        process = Process(world.hub, node)
+        truth = world.kube.lease("group")
+        truth.delete()
+        yield Given(
+            lease=LeaseClient(world.kube, "group", process, "pod-1"),
+            delete=truth.delete,
+            tasks=process,
+            cut=lambda: world.network.close(node.name),
+            mend=lambda: world.network.mend(node.name),
+        )
         return
     with pod_in_a_cluster(tmp_path) as pod:
         pod.account.allow(LEASES, ["get", "watch", "update", "create"])
         kube = Kube(pod.environ)
         lease = KubeLease(kube, namespace=NAMESPACE, name="group")
-        yield Given(lease, lambda: pod.cluster.store.delete(Key(LEASES, NAMESPACE, "group")))
+        yield Given(
+            lease=lease,
+            delete=lambda: pod.cluster.store.delete(Key(LEASES, NAMESPACE, "group")),
+            cut=lambda: pod.cluster.faults.inject("update leases", Hang()),
+            mend=pod.cluster.faults.release_hangs,
+        )
         lease.close()
         kube.close()
 
@@ -78,11 +128,32 @@ def test_a_lease_made_again_is_another(given: Given) -> None:
 
 def test_a_watch_tells_what_there_is_each_change_and_the_end(given: Given) -> None:
     first = given.lease.create(MINE)
-    heard: queue.SimpleQueue[LeaseRecord | None] = queue.SimpleQueue()
-    failed: queue.SimpleQueue[Failure] = queue.SimpleQueue()
-    given.lease.watch(heard.put, failed.put)
-    assert heard.get(timeout=LONG) == first
+    watcher = Watcher(given)
+    assert watcher.next() == first
     second = given.lease.replace(replace(first, renew_time="2026-01-01T00:00:02.000000Z"))
-    assert heard.get(timeout=LONG) == second
+    assert watcher.next() == second
     given.delete()
-    assert heard.get(timeout=LONG) is None
+    assert watcher.next() is None
+    assert not watcher.failures
+
+
+def test_a_watch_of_no_lease_tells_nothing_before_there_is_one(given: Given) -> None:
+    watcher = Watcher(given)
+    assert given.lease.read() is None
+    made = given.lease.create(MINE)
+    assert watcher.next() == made
+
+
+@pytest.mark.parametrize("given", ["simulated", "kubernetes"], indirect=True)
+def test_a_replacement_without_an_answer_is_given_up_and_lands_all_the_same(given: Given) -> None:
+    held = given.lease.create(MINE)
+    watcher = Watcher(given)
+    assert watcher.next() == held
+    given.cut()
+    with pytest.raises(Transient, match=r"no answer (\(ReadTimeout|within)"):
+        given.lease.replace(replace(held, transitions=4))
+    given.mend()
+    landed = watcher.next()
+    assert landed is not None
+    assert landed.transitions == 4
+    assert given.lease.read() == landed

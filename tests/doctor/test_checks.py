@@ -11,7 +11,7 @@ import pytest
 from standby_ward import ILLS as STANDBY_ILLS
 from standby_ward import StandbyWard
 from vipmanager.core.failures import Permanent, Throttled, Transient
-from vipmanager.core.findings import Condition, find
+from vipmanager.core.findings import Condition
 from vipmanager.core.settings import Pattern, Rate, Settings, TagSelector
 from vipmanager.core.values import Address, CloudState, KernelRoute, Mac, PolicyRule, SubnetId
 from vipmanager.doctor.table import CHECKS
@@ -54,7 +54,7 @@ def strict_filter(ward: Ward) -> None:
 
 
 def sick(ward: Ward) -> None:
-    ward.sick = find(Condition.UNHEALTHY, "HealthCheck", why="tcp://127.0.0.1:80: refused")
+    ward.sick = Transient("tcp://127.0.0.1:80: refused")
 
 
 def no_imds(ward: Ward) -> None:

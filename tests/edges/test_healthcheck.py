@@ -21,7 +21,9 @@ from cryptography.x509.oid import NameOID
 
 from vipmanager.core.failures import Permanent, Transient
 from vipmanager.core.healthcheck import AppHealth, parse
-from vipmanager.edges.healthcheck import Checks, examine
+from vipmanager.edges.healthcheck import examine
+from vipmanager.engine.checks import Checks
+from vipmanager.engine.threads import SystemClock, Threads
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TIME = 5.0
@@ -254,15 +256,26 @@ def test_https_that_is_not_shaken_hands_over_has_failed(start: Start) -> None:
         examine(parse(f"https://127.0.0.1:{start(says(OK)).port}/"), timeout=TIME)
 
 
+def begun(check: str, told: queue.SimpleQueue[tuple[AppHealth, str]], interval: float) -> Checks:
+    """Checks as the agent makes them; two results in a row change anything."""
+    made = Checks(
+        lambda timeout: examine(parse(check), timeout=timeout),
+        interval=interval,
+        rise=2,
+        fall=2,
+        clock=SystemClock(),
+        tasks=Threads(),
+    )
+    made.listen(lambda health, why: told.put((health, why)))
+    assert made.pulse.health is AppHealth.UNKNOWN
+    made.start()
+    return made
+
+
 def test_the_first_result_comes_at_once_and_changes_are_told(start: Start) -> None:
     told: queue.SimpleQueue[tuple[AppHealth, str]] = queue.SimpleQueue()
     app = start(says(OK))
-    check = parse(f"http://127.0.0.1:{app.port}/")
-    checks = Checks(
-        check, interval=0.05, rise=2, fall=2, changed=lambda health, why: told.put((health, why))
-    )
-    assert checks.pulse.health is AppHealth.UNKNOWN
-    checks.start()
+    checks = begun(f"http://127.0.0.1:{app.port}/", told, 0.05)
     assert told.get(timeout=TIME)[0] is AppHealth.HEALTHY
     app.speak = says(b"HTTP/1.1 503 Busy\r\n\r\n")
     health, why = told.get(timeout=TIME)
@@ -275,16 +288,9 @@ def test_the_first_result_comes_at_once_and_changes_are_told(start: Start) -> No
 
 
 def test_a_failure_is_the_first_result_of_a_closed_port() -> None:
-    told: queue.SimpleQueue[AppHealth] = queue.SimpleQueue()
+    told: queue.SimpleQueue[tuple[AppHealth, str]] = queue.SimpleQueue()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    checks = Checks(
-        parse(f"tcp://127.0.0.1:{port}"),
-        interval=60,
-        rise=1,
-        fall=3,
-        changed=lambda health, _: told.put(health),
-    )
-    checks.start()
-    assert told.get(timeout=TIME) is AppHealth.UNHEALTHY
+    checks = begun(f"tcp://127.0.0.1:{port}", told, 60)
+    assert told.get(timeout=TIME)[0] is AppHealth.UNHEALTHY
     checks.close()

@@ -9,6 +9,7 @@ from types import FrameType
 
 from vipmanager.edges.logs import Log
 from vipmanager.engine.inbox import Inbox
+from vipmanager.engine.threads import Threads
 
 OK, FAILED = 0, 1
 """Exit codes."""
@@ -24,7 +25,7 @@ class Life:
 
     def __init__(self, log: Log) -> None:
         self.log = log
-        self.inbox = Inbox()
+        self.inbox = Inbox(Threads())
         self.code: int | None = None
         self._over = False
         self._awoken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,15 +1,15 @@
 """Looks at both worlds as the agent does, and writes nothing."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
+from vipmanager.app.health import checks
 from vipmanager.core.actions import CloudAction
 from vipmanager.core.census import Entry, census, kin
 from vipmanager.core.election.actions import Role
 from vipmanager.core.failures import Failure, Permanent
-from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Rate, Settings
 from vipmanager.core.values import (
@@ -25,17 +25,14 @@ from vipmanager.core.values import (
     VpcId,
 )
 from vipmanager.edges.aws.ec2 import Ec2
-from vipmanager.edges.healthcheck import SLOWEST, examine
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import IpRoute
 from vipmanager.edges.memory import MemoryKernel, MemoryMetadata
 from vipmanager.edges.rehearsal import RehearsalCloud, RehearsalKernel
-from vipmanager.engine.claims import Claims
-from vipmanager.engine.inbox import Inbox, SystemClock
-from vipmanager.engine.observe import Observer
-from vipmanager.engine.passes import Passes
-from vipmanager.engine.rule import Rule
-from vipmanager.engine.steering import Steering
+from vipmanager.engine.checks import Gate
+from vipmanager.engine.inbox import Inbox
+from vipmanager.engine.pod_agent import Outside, PodAgent
+from vipmanager.engine.threads import SystemClock, Threads
 from vipmanager.engine.wave import Fence, Pace, Wave
 from vipmanager.ports import Cloud, Kernel, Metadata
 
@@ -53,7 +50,7 @@ class Worlds:
     kernel: Kernel
     metadata: Metadata
     cloud: Cloud
-    gate: Callable[[], Finding | None] = lambda: None
+    gate: Gate = field(default_factory=Gate)
     """What keeps the pod from taking anything over: its application's health check."""
 
 
@@ -63,19 +60,8 @@ def here(settings: Settings, environ: Mapping[str, str]) -> Worlds:
         kernel=IpRoute(),
         metadata=Imds(allow_v1=settings.imds_v1, environ=environ),
         cloud=Ec2(route_role=settings.route_role),
-        gate=lambda: _sick(settings),
+        gate=Gate(checks(settings, SystemClock(), Threads())),
     )
-
-
-def _sick(settings: Settings) -> Finding | None:
-    """Make the health check, if there is one, once."""
-    if settings.health_check is None:
-        return None
-    try:
-        examine(settings.health_check, timeout=min(settings.health_interval, SLOWEST))
-    except Failure as failure:
-        return find(Condition.UNHEALTHY, "HealthCheck", why=str(failure))
-    return None
 
 
 def region(settings: Settings) -> str:
@@ -164,22 +150,27 @@ class _Rehearsal:
     """The agent's own passes over worlds that only remember what is written."""
 
     def __init__(self, settings: Settings, worlds: Worlds, role: Role | None) -> None:
-        clock, inbox = SystemClock(), Inbox()
-        kernel, cloud = RehearsalKernel(worlds.kernel), RehearsalCloud(worlds.cloud)
-        observer = Observer(kernel, worlds.metadata, cloud, settings)
-        wave = Wave(cloud, pace=Pace(_UNBOUNDED, clock), clock=clock, inbox=inbox)
+        clock, tasks = SystemClock(), Threads()
+        worlds.gate.look()
         self.reports: list[Report] = []
-        self._steering: Steering | None = None
-        rule: Rule
-        if settings.leader_election:
-            rule = self._steering = Steering(
-                wave=wave, clock=clock, reporter=self, gate=worlds.gate
-            )
-            rule.plights = ()  # only who takes part in the election has any
-            rule.become(role or Role.STANDBY)
-        else:
-            rule = Claims(observer=observer, wave=wave, clock=clock, gate=worlds.gate)
-        self._passes = Passes(settings, observer=observer, kernel=kernel, rule=rule, clock=clock)
+        self._agent = PodAgent(
+            settings,
+            Outside(
+                kernel=RehearsalKernel(worlds.kernel),
+                metadata=worlds.metadata,
+                cloud=RehearsalCloud(worlds.cloud),
+                clock=clock,
+                tasks=tasks,
+                pace=Pace(_UNBOUNDED, clock),
+            ),
+            inbox=Inbox(tasks),
+            reporters=(self,),
+            gate=worlds.gate,
+        )
+        self._steering = self._agent.steering
+        if self._steering is not None:
+            self._steering.plights = ()  # only who takes part in the election has any
+            self._steering.become(role or Role.STANDBY)
 
     def report(self, report: Report) -> None:
         """Keep what a wave did."""
@@ -187,7 +178,7 @@ class _Rehearsal:
 
     def look(self, reason: str) -> Report:
         """Run one pass."""
-        found = self._passes.run((reason,))
+        found = self._agent.passes.run((reason,))
         self.reports.append(found)
         return found
 
@@ -238,7 +229,8 @@ def count(cloud: Cloud, vpcs: Iterable[VpcId], ours: Iterable[EniId]) -> tuple[E
 
 def write(settings: Settings, cloud: Cloud, actions: Sequence[CloudAction]) -> tuple[Failure, ...]:
     """Make cloud writes as the agent does, paced and retried; give what failed."""
-    clock, inbox = SystemClock(), Inbox()
-    wave = Wave(cloud, pace=Pace(settings.rate, clock), clock=clock, inbox=inbox)
+    clock, tasks = SystemClock(), Threads()
+    pace = Pace(settings.rate, clock)
+    wave = Wave(cloud, pace=pace, clock=clock, tasks=tasks, inbox=Inbox(tasks))
     done = wave.run(actions)
     return tuple(d.failure for d in done if d.failure is not None)

@@ -1,13 +1,13 @@
 """Wires the edges to the engine, as the settings ask."""
 
 import gc
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from vipmanager.app.gate import Gate
+from vipmanager.app.health import checks
 from vipmanager.app.life import FAILED, OK, Life
 from vipmanager.core.findings import Kind
+from vipmanager.core.notice import Notice
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Mode, Settings
 from vipmanager.edges.aws.ec2 import Ec2
@@ -15,14 +15,14 @@ from vipmanager.edges.control import Control
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import IpRoute, NetlinkWatch
 from vipmanager.edges.logs import Log, LogReporter
-from vipmanager.engine.claims import Claims
-from vipmanager.engine.inbox import SystemClock
-from vipmanager.engine.loop import Ending, Loop
-from vipmanager.engine.observe import Observer
-from vipmanager.engine.passes import NETLINK, Passes
+from vipmanager.edges.notices import Notices
+from vipmanager.engine.checks import Gate
+from vipmanager.engine.loop import Ending
+from vipmanager.engine.passes import NETLINK
+from vipmanager.engine.pod_agent import Outside, PodAgent
 from vipmanager.engine.record import Record
-from vipmanager.engine.rule import Rule
-from vipmanager.engine.wave import Pace, Wave
+from vipmanager.engine.threads import SystemClock, Threads
+from vipmanager.engine.wave import Pace
 from vipmanager.ports import Clock, Reporter
 
 if TYPE_CHECKING:
@@ -31,22 +31,6 @@ if TYPE_CHECKING:
 
 LAST_EVENTS = 1.0
 """Seconds that an initContainer gives its last Kubernetes Events to arrive."""
-
-
-class _Reporters:
-    """Several reporters as one; a wave reports beside the loop, so they take turns."""
-
-    def __init__(self, *reporters: Reporter) -> None:
-        self._reporters = list(reporters)
-        self._lock = threading.Lock()
-
-    def add(self, reporter: Reporter) -> None:
-        self._reporters.append(reporter)
-
-    def report(self, report: Report) -> None:
-        with self._lock:
-            for reporter in self._reporters:
-                reporter.report(report)
 
 
 class _Awake:
@@ -58,72 +42,68 @@ class _Awake:
 
 def live(settings: Settings, life: Life, environ: Mapping[str, str]) -> int:
     """Live the whole life; give the exit code."""
-    clock, inbox, log = SystemClock(), life.inbox, life.log
+    tasks, clock, inbox, log = Threads(), SystemClock(), life.inbox, life.log
     cloud = Ec2(route_role=settings.route_role)
     # botocore takes longer to import than everything before its first call.
-    threading.Thread(target=_warm, args=(cloud,), name="warm", daemon=True).start()
+    tasks.start("warm", lambda: _warm(cloud))
     # Subscribed before the first reading, so that no change falls between them.
     watch = NetlinkWatch(lambda: inbox.put(NETLINK))
     kernel = IpRoute(falls=watch.falls)
     imds = Imds(allow_v1=settings.imds_v1, environ=environ)
-    observer = Observer(kernel, imds, cloud, settings)
-    pace = Pace(settings.rate, clock)
-    wave = Wave(cloud, pace=pace, clock=clock, inbox=inbox)
-    reporters = _Reporters(LogReporter(log), _Awake())
+    outside = Outside(
+        kernel=kernel,
+        metadata=imds,
+        cloud=cloud,
+        clock=clock,
+        tasks=tasks,
+        pace=Pace(settings.rate, clock),
+    )
+    reporters: list[Reporter] = [LogReporter(log), _Awake()]
     kube = _kube(environ) if settings.kubernetes_events or settings.leader_election else None
     events = _events(kube, environ, log) if kube and settings.kubernetes_events else None
     if events is not None:
-        reporters.add(events)
-    gate = Gate(settings)
-    gate.listen(lambda _healthy: inbox.put("health check"))
-    record = Record(inbox=inbox, clock=clock, buckets=pace.buckets)
-    reporters.add(record)
-    rule: Rule
+        reporters.append(events)
+    gate = Gate(checks(settings, clock, tasks))
+    candidate = None
     if kube and settings.leader_election:
-        from vipmanager.app.standby import Surroundings, elector  # noqa: PLC0415 - 200 ms
-        from vipmanager.engine.steering import Steering  # noqa: PLC0415 - as above
+        from vipmanager.app.standby import Surroundings, candidacy  # noqa: PLC0415 - 200 ms
 
-        rule = steering = Steering(wave=wave, clock=clock, reporter=reporters, gate=gate)
-        election = elector(
-            settings,
-            Surroundings(
-                environ=environ,
-                kube=kube,
-                imds=imds,
-                kernel=kernel,
-                steering=steering,
-                inbox=inbox,
-                clock=clock,
-                log=log,
-                events=events,
-                healthy=gate.open,
-                failed=life.fail,
-            ),
+        around = Surroundings(
+            environ=environ, kube=kube, kernel=kernel, log=log, events=events, failed=life.fail
         )
-        gate.listen(lambda healthy: election.examined(healthy=healthy))
-        reporters.add(election)
-        record.election = election
-        life.leave = election.leave
-    else:
-        rule = Claims(observer=observer, wave=wave, clock=clock, gate=gate)
-    passes = Passes(settings, observer=observer, kernel=kernel, rule=rule, clock=clock)
+        candidate = candidacy(settings, around)
+    agent = PodAgent(
+        settings, outside, inbox=inbox, reporters=reporters, gate=gate, candidate=candidate
+    )
+    if agent.election is not None:
+        life.leave = agent.election.leave
+        _heed_notices(imds, agent.election.leave, log)
     if settings.http_port:
-        _serve(settings, record, clock)
-    loop = Loop(settings, passes=passes, inbox=inbox, clock=clock, reporter=reporters)
+        _serve(settings, agent.record, clock)
     gate.start()
     watch.start()
     if settings.mode is Mode.SIDECAR:
-        Control(obey=record.obey, status=record.document)
-        loop.sidecar()
+        Control(obey=agent.record.obey, status=agent.record.document)
+        agent.loop.sidecar()
         life.raise_bug()
         return OK
-    ending, report = loop.init()
+    ending, report = agent.loop.init()
     if events is not None:
         events.drain(LAST_EVENTS)
     if ending is Ending.CONVERGED:
         return OK
     log.line("error", "ended", _verdict(ending, report))
     return FAILED
+
+
+def _heed_notices(imds: Imds, leave: Callable[[], None], log: Log) -> None:
+    """Hand over when AWS is about to take the instance away."""
+
+    def heard(notice: Notice) -> None:
+        log.line("warning", "notice", f"{notice}: handing over")
+        leave()
+
+    Notices(read=imds.notices, heard=heard).start()
 
 
 def _serve(settings: Settings, record: Record, clock: Clock) -> None:

@@ -122,6 +122,10 @@ def _is_local(host: str) -> bool:
     return "%" not in host
 
 
+SLOWEST = 10.0
+"""Seconds that one check may take at the most, however rarely it is made."""
+
+
 class AppHealth(Enum):
     """What the checks amount to."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -27,6 +28,7 @@ MAIN_TABLE = 254
 """The kernel's main routing table (`RT_TABLE_MAIN`, rtnetlink.h)."""
 
 
+@lru_cache(maxsize=4096)
 def host(address: Address) -> Network:
     """Give the /32 or /128 that holds one address."""
     return ip_network(address)
@@ -34,11 +36,12 @@ def host(address: Address) -> Network:
 
 def covers(network: Network, other: Network | Address) -> bool:
     """Tell whether `network` holds all of `other`; never across families."""
-    inner = other if isinstance(other, IPv4Network | IPv6Network) else host(other)
-    if isinstance(network, IPv4Network) and isinstance(inner, IPv4Network):
-        return inner.subnet_of(network)
-    if isinstance(network, IPv6Network) and isinstance(inner, IPv6Network):
-        return inner.subnet_of(network)
+    if isinstance(other, IPv4Address | IPv6Address):
+        return other in network  # False across families
+    if isinstance(network, IPv4Network) and isinstance(other, IPv4Network):
+        return other.subnet_of(network)
+    if isinstance(network, IPv6Network) and isinstance(other, IPv6Network):
+        return other.subnet_of(network)
     return False
 
 

@@ -19,6 +19,7 @@ from vipmanager.edges.imds import Imds
 from vipmanager.edges.kube import Kube
 from vipmanager.edges.proc import Container
 from vipmanager.engine.observe import Observed, Observer
+from vipmanager.engine.threads import Threads
 from vipmanager.ports import Cloud, Lease, Metadata
 
 T = TypeVar("T")
@@ -153,7 +154,8 @@ class Readings:
 
     def _observed(self) -> Observed:
         worlds = self.worlds()
-        return Observer(worlds.kernel, worlds.metadata, worlds.cloud, self.settings).read()
+        observer = Observer(worlds.kernel, worlds.metadata, worlds.cloud, self.settings, Threads())
+        return observer.read()
 
     def _report(self) -> Report:
         return survey.look(self.settings, self.worlds(), election.role_of(self._heard()))

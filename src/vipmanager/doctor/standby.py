@@ -3,7 +3,6 @@
 import time
 
 from vipmanager.app.election import role_of, tenure_of
-from vipmanager.app.standby import fingerprint
 from vipmanager.core.downward import this_pod
 from vipmanager.core.election import record
 from vipmanager.core.election.values import ElectionSettings, pod_of
@@ -12,6 +11,7 @@ from vipmanager.core.lease import LeaseRecord
 from vipmanager.doctor.check import Seen, Severity, Trouble, told, trouble
 from vipmanager.doctor.readings import Readings
 from vipmanager.edges.heartbeat import read_key
+from vipmanager.engine.candidate import fingerprint
 from vipmanager.ports import Lease
 
 LOOK = 0.1

@@ -1,4 +1,4 @@
-"""Asks the application whether it is well, on a thread of its own.
+"""Asks the application whether it is well.
 
 Every check has one deadline for all of it, so a server that accepts and says nothing, or says it
 one byte at a time, has failed once its time is over.
@@ -14,25 +14,18 @@ import signal
 import socket
 import ssl
 import subprocess
-import threading
 import time
-from collections.abc import Callable
 from typing import assert_never
 
-from vipmanager.core.failures import Failure, Permanent, Transient
+from vipmanager.core.failures import Permanent, Transient
 from vipmanager.core.healthcheck import (
     LOCALHOST,
-    AppHealth,
     ExecCheck,
     HealthCheck,
     HttpCheck,
-    Pulse,
     TcpCheck,
     authority,
 )
-
-SLOWEST = 10.0
-"""Seconds that one check may take at the most, however rarely it is made."""
 
 _LOCAL = ("127.0.0.1", "::1")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
@@ -44,65 +37,6 @@ _LINGER = 0.02
 """Seconds without a byte after which an answer that goes on is cut off."""
 _ORPHANS = 1.0
 """Seconds for a killed command's descendants to be gone."""
-
-Changed = Callable[[AppHealth, str], None]
-
-
-class Checks:
-    """Makes one check again and again, and tells what the results amount to."""
-
-    def __init__(
-        self,
-        check: HealthCheck,
-        *,
-        interval: float,
-        rise: int,
-        fall: int,
-        changed: Changed,
-    ) -> None:
-        """Check nothing yet.
-
-        Args:
-            check: what is asked.
-            interval: seconds from one check's beginning to the next one's; also how long a check
-                may take, up to `SLOWEST`.
-            rise: passed checks in a row that make it healthy.
-            fall: failed checks in a row that make it unhealthy.
-            changed: takes each change of health and its reason, on the thread of the checks.
-        """
-        self._check = check
-        self._interval = interval
-        self._rise, self._fall = rise, fall
-        self._changed = changed
-        self._closed = threading.Event()
-        self.pulse = Pulse()
-        """The state after the last check."""
-
-    def start(self) -> None:
-        """Check at once, and then regularly until `close`."""
-        threading.Thread(target=self._live, name="health", daemon=True).start()
-
-    def close(self) -> None:
-        """Begin no further check, and tell nothing more."""
-        self._closed.set()
-
-    def _live(self) -> None:
-        while not self._closed.is_set():
-            began = time.monotonic()
-            pulse = self._look()
-            if self._closed.is_set():
-                return
-            before, self.pulse = self.pulse, pulse
-            if pulse.health is not before.health:
-                self._changed(pulse.health, pulse.why)
-            self._closed.wait(max(0.0, began + self._interval - time.monotonic()))
-
-    def _look(self) -> Pulse:
-        try:
-            examine(self._check, timeout=min(self._interval, SLOWEST))
-        except Failure as failure:
-            return self.pulse.failed(str(failure), fall=self._fall)
-        return self.pulse.passed(rise=self._rise)
 
 
 def examine(check: HealthCheck, *, timeout: float) -> None:

@@ -40,6 +40,10 @@ class Log:
         self._stream = stream if stream is not None else sys.stderr
         self._wall = wall
 
+    def shows(self, level: str) -> bool:
+        """Tell whether lines of a level are written."""
+        return LEVELS[level] >= self._least
+
     def line(self, level: str, event: str, text: str, **fields: object) -> None:
         """Write one line, at once.
 
@@ -49,7 +53,7 @@ class Log:
             text: a sentence for people.
             fields: more for machines; shown in JSON only.
         """
-        if LEVELS[level] < self._least:
+        if not self.shows(level):
             return
         wall = datetime.fromtimestamp(self._wall(), UTC)
         at = wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,12 +1,12 @@
 """Runs the election: tells it what happens, and does what it wants done.
 
-any thread                          the elector's own               its hands
+any task                            the elector's own               its hands
 heartbeats, watch, answers,  --->   queue ---> step ---> actions    Lease calls, waves, probes:
 health, passes, orders              Tick at `wake`                  none makes it wait
 """
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import assert_never
@@ -32,31 +32,24 @@ from vipmanager.core.election.events import (
     Tick,
     WaveEnded,
 )
-from vipmanager.core.election.machine import step, wake
+from vipmanager.core.election.machine import Transition, step, wake
 from vipmanager.core.election.state import UNKNOWN, State
-from vipmanager.core.election.values import (
-    ElectionSettings,
-    Generation,
-    Member,
-    Message,
-    Order,
-)
+from vipmanager.core.election.values import Generation, Message, Order
 from vipmanager.core.failures import Transient
 from vipmanager.core.fitness import fitness
 from vipmanager.core.heartbeat import Count, Trouble
 from vipmanager.core.report import Report
 from vipmanager.core.tenure import Tenure
+from vipmanager.engine.candidate import Candidate
 from vipmanager.engine.leasing import Leasing
 from vipmanager.engine.lookout import CHANGED, EVERY, Lookout
 from vipmanager.engine.record import PATIENCE
 from vipmanager.engine.steering import Steering
 from vipmanager.engine.wave import Fence
-from vipmanager.ports import Channel, Clock, Inbox, Lease
+from vipmanager.ports import Channel, Clock, Inbox, Tasks
 
 READ = "read for the Lease"
 """The reason of a pass that answers `ReadRoutes`."""
-Begin = Callable[[Report, Callable[[Message, str], None]], tuple[Member, Channel | None]]
-"""Opens the channel, and tells who this agent is, from the first pass that found it fit."""
 
 
 class Elector:
@@ -64,36 +57,29 @@ class Elector:
 
     def __init__(
         self,
-        settings: ElectionSettings,
+        candidate: Candidate,
         *,
-        lease: Lease,
-        name: str,
-        begin: Begin,
         steering: Steering,
         inbox: Inbox,
         clock: Clock,
-        told: Callable[[Tenure], None],
-        failed: Callable[[Exception], None],
+        tasks: Tasks,
         healthy: bool,
     ) -> None:
         """Begin nothing yet: that takes a pass that finds the pod fit.
 
         Args:
-            settings: the election's times.
-            lease: the group's Lease.
-            name: the Lease's, for people.
-            begin: see `Begin`.
+            candidate: the election as this pod takes part in it.
             steering: writes the routes.
             inbox: of the loop.
             clock: monotonic time.
-            told: takes each change of the tenure, on the elector's thread.
-            failed: takes a bug, which has ended the election.
+            tasks: where the election and its calls run.
             healthy: whether the application counts as well until `examined` says otherwise.
         """
-        self._settings, self._name, self._begin, self._failed = settings, name, begin, failed
-        self._steering, self._inbox, self._clock, self._told = steering, inbox, clock, told
-        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._leasing = Leasing(lease, spawn=self._spawn, put=self._queue.put, clock=clock)
+        self._candidate = candidate
+        self._steering, self._inbox, self._clock, self._tasks = steering, inbox, clock, tasks
+        self._events: deque[Event] = deque()
+        self._arrived = tasks.condition()
+        self._leasing = Leasing(candidate.lease, spawn=self._spawn, put=self._put, clock=clock)
         self._fit = replace(UNKNOWN, healthy=healthy)
         self._fit_lock = threading.Lock()
         self._state: State | None = None
@@ -101,12 +87,12 @@ class Elector:
         self._fence: Fence | None = None
         self._asked: Generation | None = None
         """For which generation a reading of the routes is on its way."""
-        self._changed = threading.Condition()
+        self._changed = tasks.condition()
         self._orders = 0
         """Orders that the election has heard."""
         self._gone: Callable[[], None] | None = None
         self._lookout = Lookout(
-            lease=name,
+            lease=candidate.name,
             leasing=self._leasing,
             steering=steering,
             inbox=inbox,
@@ -126,7 +112,7 @@ class Elector:
                 return
             self._start(report)
         if now != before:
-            self._queue.put(FitnessChanged(now))
+            self._put(FitnessChanged(now))
         if report.fresh:
             self._routes_read(report)
 
@@ -134,12 +120,12 @@ class Elector:
         """Take in the application's health."""
         with self._fit_lock:
             self._fit = replace(self._fit, healthy=healthy)
-            self._queue.put(FitnessChanged(self._fit))
+            self._put(FitnessChanged(self._fit))
 
     def leave(self, gone: Callable[[], None] | None = None) -> None:
         """Hand over and take nothing any more; call `gone` once nothing is held."""
         self._gone = gone or self._gone
-        self._queue.put(Asked(Order.LEAVE))
+        self._put(Asked(Order.LEAVE))
         if self._state is None and gone is not None:
             gone()
 
@@ -152,14 +138,14 @@ class Elector:
         claim = wanted is order.Order.CLAIM
         with self._changed:
             heard = self._orders
-            self._queue.put(Asked(Order.CLAIM if claim else Order.YIELD))
+            self._put(Asked(Order.CLAIM if claim else Order.YIELD))
             if self._state is None and not claim:
                 return  # heard before anything is taken
             met = self._claimed if claim else self._yielded
             if self._changed.wait_for(lambda: self._orders > heard and met(), PATIENCE):
                 return
         raise Transient(
-            f"{wanted.value}, but the Lease {self._name} did not change hands",
+            f"{wanted.value}, but the Lease {self._candidate.name} did not change hands",
             "vipmanager status shows what stands in the way",
         )
 
@@ -171,7 +157,10 @@ class Elector:
         """Give the role as JSON values, with the Lease and who holds it."""
         record = self._state.sight.record if self._state is not None else None
         holder = record.holder if record is not None else None
-        return self.tenure.document(self._clock.now()) | {"lease": self._name, "holder": holder}
+        return self.tenure.document(self._clock.now()) | {
+            "lease": self._candidate.name,
+            "holder": holder,
+        }
 
     def _yielded(self) -> bool:
         state = self._state
@@ -185,7 +174,7 @@ class Elector:
             return self.tenure.settled is not None
         reasons = (self._leasing.failure, *self._steering.plights)
         raise Transient(
-            f"the Lease {self._name} could not be claimed",
+            f"the Lease {self._candidate.name} could not be claimed",
             "; ".join(str(reason) for reason in reasons if reason is not None) or "try again",
         )
 
@@ -200,23 +189,25 @@ class Elector:
             generation = self.tenure.generation
         if generation is not None:
             right = self._steering.right if report.observed else None
-            self._queue.put(RoutesRead(generation=generation, right=right))
+            self._put(RoutesRead(generation=generation, right=right))
 
     # its life
 
     def _start(self, report: Report) -> None:
-        me, self._channel = self._begin(report, self._heard)
-        self._state = State(me=me, settings=self._settings)
-        self._queue.put(FitnessChanged(self._fit))
+        candidate = self._candidate
+        self._channel = candidate.channel(candidate.identity, self._heard)
+        me = candidate.member(report, self._channel)
+        self._state = State(me=me, settings=candidate.settings)
+        self._put(FitnessChanged(self._fit))
         self._leasing.watch()
-        threading.Thread(target=self._live, name="elector", daemon=True).start()
+        self._tasks.start("elector", self._live)
 
     def _live(self) -> None:
         try:
             while True:
                 self._turn()
         except Exception as bug:  # noqa: BLE001 - it has to end the agent
-            self._failed(bug)
+            self._candidate.failed(bug)
 
     def _turn(self) -> None:
         """Take in one event, or let time pass."""
@@ -225,12 +216,12 @@ class Elector:
             return
         now = self._clock.now()
         left = min(wake(state, now) - now, EVERY)
-        try:
-            event = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
-        except queue.Empty:
-            event = Tick()
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._events, max(0.0, left))
+            event = self._events.popleft() if self._events else Tick()
         now = self._clock.now()
         before, (state, actions) = state, step(state, event, now)
+        self._candidate.traced(Transition(before=before, event=event, after=state, actions=actions))
         asked = isinstance(event, Asked)
         with self._changed:
             self._state = state
@@ -252,7 +243,7 @@ class Elector:
             return
         before, self.tenure = self.tenure, self.tenure.read_right(now)
         if self.tenure is not before:
-            self._told(self.tenure)
+            self._candidate.told(self.tenure)
 
     # its hands
 
@@ -294,18 +285,23 @@ class Elector:
             generation=hold.generation if hold is not None else None,
             since=hold.proven if hold is not None else now,
         )
-        self._told(self.tenure)
+        self._candidate.told(self.tenure)
         if hold is None:
             self._inbox.put(CHANGED)  # to read what the next holder writes
 
     def _spawn(self, call: Callable[[], Event]) -> None:
         def run() -> None:
             try:
-                self._queue.put(call())
+                self._put(call())
             except Exception as bug:  # noqa: BLE001 - it has to end the agent
-                self._failed(bug)
+                self._candidate.failed(bug)
 
-        threading.Thread(target=run, name="lease", daemon=True).start()
+        self._tasks.start("lease", run)
+
+    def _put(self, event: Event) -> None:
+        with self._arrived:
+            self._events.append(event)
+            self._arrived.notify_all()
 
     def _heard(self, message: Message, source: str) -> None:
-        self._queue.put(Heard(message=message, source=source))
+        self._put(Heard(message=message, source=source))

@@ -1,16 +1,15 @@
 """Where reasons to look again arrive, and where the loop sleeps."""
 
-import threading
-import time
+from vipmanager.ports import Tasks
 
 
 class Inbox:
     """Reasons from watchers and signals; one reader."""
 
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
+    def __init__(self, tasks: Tasks) -> None:
+        self._changed = tasks.condition()
         self._reasons: list[str] = []
-        self._stop = threading.Event()
+        self._stopped = False
 
     def put(self, reason: str) -> None:
         """Leave a reason; a reason already waiting is not repeated."""
@@ -21,35 +20,23 @@ class Inbox:
 
     def stop(self) -> None:
         """Ask the program to end."""
-        self._stop.set()
+        self._stopped = True
         self.put("asked to stop")
 
     @property
     def stopped(self) -> bool:
         """Whether the program was asked to end."""
-        return self._stop.is_set()
+        return self._stopped
 
     def wait(self, seconds: float) -> tuple[str, ...]:
         """Sleep until there is a reason or time is over; take all reasons."""
-        deadline = time.monotonic() + seconds
         with self._changed:
-            while not self._reasons:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(left)
+            self._changed.wait_for(lambda: self._reasons, seconds)
             taken = tuple(self._reasons)
             self._reasons.clear()
         return taken
 
     def pause(self, seconds: float) -> None:
         """Sleep, whatever arrives; only a stop ends it early."""
-        self._stop.wait(seconds)
-
-
-class SystemClock:
-    """Monotonic time of this machine."""
-
-    def now(self) -> float:
-        """Give monotonic seconds."""
-        return time.monotonic()
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped, seconds)

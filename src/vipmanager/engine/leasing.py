@@ -1,6 +1,5 @@
-"""Calls of the Lease, each on a thread of its own: every one is answered by one event."""
+"""Calls of the Lease, each beside the election: every one is answered by one event."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -30,7 +29,7 @@ nothing, and would never learn that it may by now."""
 READ, CREATE, REPLACE = "read", "create", "replace"
 
 Spawn = Callable[[Callable[[], Event]], None]
-"""Makes a call on a thread of its own, and hands its event to the election."""
+"""Makes a call beside the election, and hands its event to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,7 @@ class Leasing:
         purpose = action.purpose
 
         def perform() -> Event:
-            record = _stamped(action)
+            record = _stamped(action, self._clock.wall())
             stored = self._lease.replace(record) if record.uid else self._lease.create(record)
             return LeaseWritten(purpose=purpose, record=stored, sent=now)
 
@@ -129,9 +128,9 @@ class Leasing:
         self._unwatched = failure
 
 
-def _stamped(action: WriteLease) -> LeaseRecord:
+def _stamped(action: WriteLease, wall: float) -> LeaseRecord:
     """Put in the times that the purpose asks for."""
-    now = micro_time(time.time())
+    now = micro_time(wall)
     match action.purpose:
         case Purpose.ACQUIRE:
             return replace(action.record, acquire_time=now, renew_time=now)

@@ -1,9 +1,7 @@
 """Reading both worlds, in as few and as parallel calls as the answers allow."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from vipmanager.core.desired import Facts
 from vipmanager.core.failures import Failure, Permanent
@@ -20,9 +18,7 @@ from vipmanager.core.values import (
     Subnet,
     SubnetId,
 )
-from vipmanager.ports import Cloud, Kernel, Metadata
-
-T = TypeVar("T")
+from vipmanager.ports import Cloud, Kernel, Metadata, Tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +33,14 @@ class Observer:
     """Reads kernel, IMDS and EC2."""
 
     def __init__(
-        self, kernel: Kernel, metadata: Metadata, cloud: Cloud, settings: Settings
+        self, kernel: Kernel, metadata: Metadata, cloud: Cloud, settings: Settings, tasks: Tasks
     ) -> None:
         self._kernel = kernel
         self._metadata = metadata
         self._cloud = cloud
         self._settings = settings
+        self._tasks = tasks
         self._node: NodeMetadata | None = None
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="observe")
 
     def read(self) -> Observed:
         """Read everything once.
@@ -109,10 +105,11 @@ class Observer:
         self, node: NodeMetadata | None, macs: list[Mac], findings: list[Finding]
     ) -> CloudState:
         vpcs = sorted({e.vpc for e in node.enis if e.vpc is not None}) if node else []
-        enis = self._start(self._read_enis, node, macs)
-        tables = self._start(self._cloud.route_tables, vpcs) if vpcs else None
+        start, cloud = self._tasks.start, self._cloud
+        enis = start("observe", lambda: self._read_enis(node, macs))
+        tables = start("observe", lambda: cloud.route_tables(vpcs)) if vpcs else None
         early = bool(vpcs) and self._want_subnets(node)
-        subnets = self._start(self._cloud.subnets, vpcs) if early else None
+        subnets = start("observe", lambda: cloud.subnets(vpcs)) if early else None
         found, unverified = enis.result()
         if unverified is not None:
             findings.append(unverified)
@@ -129,9 +126,6 @@ class Observer:
             wanted = sorted({e.vpc for e in ours})
             known = _with_metadata(self._cloud.subnets(wanted), node)
         return CloudState(tables=read_tables, enis=found, subnets=known)
-
-    def _start(self, call: Callable[..., T], *args: object) -> "Future[T]":
-        return self._threads.submit(call, *args)
 
     def _want_subnets(self, node: NodeMetadata | None) -> bool:
         known = node is not None and all(e.subnet_ipv4 is not None for e in node.enis)

@@ -1,6 +1,5 @@
 """What the agent knows of itself, for those who ask; and orders, given and obeyed."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -13,7 +12,7 @@ from vipmanager.core.retry import Bucket
 from vipmanager.core.status import Status
 from vipmanager.core.tally import Progress, Tally
 from vipmanager.core.tenure import Tenure
-from vipmanager.ports import Clock, Inbox
+from vipmanager.ports import Clock, Inbox, Tasks
 
 PATIENCE = 15.0
 """Seconds for an order to be obeyed: a wave under way may last ten."""
@@ -45,6 +44,7 @@ class Record:
         *,
         inbox: Inbox,
         clock: Clock,
+        tasks: Tasks,
         buckets: Callable[[], Mapping[str, Bucket]] = dict,
     ) -> None:
         """Begin; `buckets` tells what is left of EC2's budget, by action."""
@@ -52,7 +52,7 @@ class Record:
         self._clock = clock
         self.buckets = buckets
         self.election: Election | None = None
-        self._changed = threading.Condition()
+        self._changed = tasks.condition()
         self._status = Status(at=clock.now())
         self._tally = Tally(progress=Progress(began=clock.now()))
         self._passes: Counter[str] = Counter()

@@ -10,13 +10,16 @@ from vipmanager.core.failures import Conflict, Failure, Throttled, Transient
 from vipmanager.core.report import Done
 from vipmanager.core.retry import Bucket, backoff
 from vipmanager.core.settings import Rate
-from vipmanager.ports import Clock, Cloud, Inbox
+from vipmanager.ports import Clock, Cloud, Inbox, Tasks
 
 PARALLEL = 32
 """Calls under way at once."""
 
 ATTEMPTS = 4
 """Tries of one write before it is left to the next pass, which reads first."""
+
+STOPS = 0.2
+"""Seconds after which a wave that waits for its calls sees that the program shall end."""
 
 LIFETIME = 10.0
 """Seconds after which a wave starts no more writes: its reading has grown old."""
@@ -66,24 +69,27 @@ class Fence:
 
     def __init__(self, until: float) -> None:
         self._until = until
-        self._broken = threading.Event()
+        self._broken = False
 
     def broken(self) -> None:
         """End it now."""
-        self._broken.set()
+        self._broken = True
 
     def holds(self, at: float) -> bool:
         """Tell whether a write may be sent then (monotonic seconds)."""
-        return at < self._until and not self._broken.is_set()
+        return at < self._until and not self._broken
 
 
 class Wave:
     """Writes a list of actions in its order, several at a time."""
 
-    def __init__(self, cloud: Cloud, *, pace: Pace, clock: Clock, inbox: Inbox) -> None:
+    def __init__(
+        self, cloud: Cloud, *, pace: Pace, clock: Clock, tasks: Tasks, inbox: Inbox
+    ) -> None:
         self._cloud = cloud
         self._pace = pace
         self._clock = clock
+        self._tasks = tasks
         self._inbox = inbox
 
     def run(self, actions: Sequence[CloudAction], fence: Fence | None = None) -> tuple[Done, ...]:
@@ -94,11 +100,11 @@ class Wave:
             fence: until when; looked at before each call is sent. Default: `LIFETIME`.
 
         Returns at once when the program is asked to stop: calls under way are left to end
-        on their own, in daemon threads, with the client's short timeouts.
+        on their own, with the client's short timeouts.
         """
         todo = deque(actions)
         done: list[Done] = []
-        changed = threading.Condition()
+        changed = self._tasks.condition()
         fence = fence or Fence(self._clock.now() + LIFETIME)
         running = min(PARALLEL, len(todo))
 
@@ -119,12 +125,14 @@ class Wave:
                     running -= 1
                     changed.notify_all()
 
-        for _ in range(running):
-            threading.Thread(target=work, name="wave", daemon=True).start()
+        workers = [self._tasks.start("wave", work) for _ in range(running)]
         with changed:
-            while running and not self._inbox.stopped:
-                changed.wait(0.2)
-            return tuple(done)
+            while not changed.wait_for(lambda: not running, STOPS):
+                if self._inbox.stopped:
+                    return tuple(done)
+        for worker in workers:
+            worker.result()  # raises what was a bug
+        return tuple(done)
 
     def _over(self, fence: Fence, *, ahead: float = 0.0) -> bool:
         """Tell whether a write that can be made in so many seconds comes too late."""

@@ -1,11 +1,11 @@
 """One step: from a state and an event to the next state and what is to be done."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from vipmanager.core.election import holder, standby, wave
 from vipmanager.core.election import record as lease_record
-from vipmanager.core.election.actions import Action, Purpose
+from vipmanager.core.election.actions import Action, Purpose, Send
 from vipmanager.core.election.events import (
     Asked,
     Event,
@@ -24,6 +24,32 @@ from vipmanager.core.election.sighting import answered, ask, seen
 from vipmanager.core.election.state import FOREVER, State
 from vipmanager.core.election.values import Order, Probe, Reply
 from vipmanager.core.lease import LeaseRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One step that was taken: a row of the tables of this package."""
+
+    before: State
+    event: Event
+    after: State
+    actions: tuple[Action, ...]
+
+    @property
+    def notable(self) -> bool:
+        """Whether more than a heartbeat was sent, or something begins or ends."""
+        calls = any(not isinstance(a, Send) for a in self.actions)
+        return calls or _phase(self.before) != _phase(self.after)
+
+    def __str__(self) -> str:
+        """Show it as a line of a debug log."""
+        done = ", ".join(type(a).__name__ for a in self.actions) or "nothing"
+        return f"{_phase(self.before)}, {type(self.event).__name__} -> {_phase(self.after)}: {done}"
+
+
+def _phase(state: State) -> str:
+    hold = state.hold
+    return state.role.value if hold is None else f"{state.role.value} {hold.wave.phase.name}"
 
 
 def step(state: State, event: Event, now: float) -> tuple[State, tuple[Action, ...]]:

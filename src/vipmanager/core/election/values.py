@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from vipmanager.core.settings import Settings
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElectionSettings:
@@ -34,6 +36,16 @@ class ElectionSettings:
     """How long the preferred zone's standby must have been fit before it takes over."""
     forget: float = 30.0
     """How long a standby that is no longer heard is remembered."""
+
+
+def election_settings(settings: Settings) -> ElectionSettings:
+    """Give the election's times as the operator asked for them."""
+    return ElectionSettings(
+        lease=settings.lease_seconds,
+        heartbeat=settings.heartbeat,
+        preferred_zone=settings.preferred_zone,
+        resync=settings.resync,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
