@@ -22,7 +22,6 @@ def alone(
 ) -> tuple[World, Pod]:
     """Start an agent on node a."""
     world = World(86, tables=tables)
-    world.keep_reports = True
     return world, world.pod("a1", "a", settings, init=init, checked=checked).start()
 
 
@@ -34,7 +33,7 @@ def holding(settings: Settings = PLAIN, *, tables: int = 10) -> tuple[World, Pod
     assert world.run(120, lambda: pod.last is not seen)
     assert last(pod).clean
     world.ec2.writes.clear()
-    pod.told.reports.clear()
+    pod.reports.clear()
     return world, pod
 
 

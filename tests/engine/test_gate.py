@@ -115,4 +115,4 @@ def test_an_illness_is_told_while_ec2_is_away() -> None:
 def test_an_illness_does_not_make_readings_more_frequent() -> None:
     world, pod = ill()
     world.run(3600)
-    assert len(pod.told.reports) < 3600 / 20
+    assert len(pod.reports) < 3600 / 20

@@ -25,16 +25,16 @@ PEERS = peers(n1="10.0.100.0/24")
 def test_a_sidecar_at_rest_reads_every_resync_and_writes_nothing() -> None:
     world, pod = holding()
     rest(world, 3000)
-    assert 75 <= len(pod.told.reports) <= 135
+    assert 75 <= len(pod.reports) <= 135
     assert world.ec2.writes == []
-    assert all(r.clean for r in pod.told.reports)
+    assert all(r.clean for r in pod.reports)
 
 
 def test_the_echo_of_our_own_kernel_writes_costs_no_pass() -> None:
     world, pod = holding(PEERS)
     pod.netlink()
     rest(world)
-    assert pod.told.reports == []
+    assert pod.reports == []
 
 
 def test_an_echo_during_the_first_passes_does_not_keep_the_loop_busy() -> None:
@@ -42,7 +42,7 @@ def test_an_echo_during_the_first_passes_does_not_keep_the_loop_busy() -> None:
     for tenth in range(20):
         world.at(tenth / 10, pod.netlink)
     world.run(5)
-    assert len(pod.told.reports) == 2  # write, read back, and nothing for the echoes
+    assert len(pod.reports) == 2  # write, read back, and nothing for the echoes
 
 
 def test_another_reason_beside_the_echo_is_obeyed() -> None:
@@ -50,7 +50,7 @@ def test_another_reason_beside_the_echo_is_obeyed() -> None:
     pod.netlink()
     pod.wake("asked to look")
     rest(world)
-    assert [r.reasons for r in pod.told.reports] == [(NETLINK, "asked to look")]
+    assert [r.reasons for r in pod.reports] == [(NETLINK, "asked to look")]
 
 
 def one_more(pod: Pod) -> None:
@@ -75,7 +75,7 @@ def test_a_new_address_is_written_before_ec2_is_read_and_read_back_after() -> No
     rest(world)
     assert read_before_writing == [0] * 10
     assert world.ec2.reads > 0
-    assert [r.clean for r in pod.told.reports] == [False, True]
+    assert [r.clean for r in pod.reports] == [False, True]
 
 
 def test_an_old_reading_never_replaces_a_route() -> None:
@@ -105,7 +105,7 @@ def test_peers_taken_out_of_the_settings_lose_their_routes() -> None:
     rest(world, 30)
     assert not any(r.device == "net1" for r in pod.kernel.state.routes)
     assert not pod.kernel.state.rules
-    assert any(isinstance(d.action, RemoveRoute) for d in pod.told.reports[0].done)
+    assert any(isinstance(d.action, RemoveRoute) for d in pod.reports[0].done)
     assert world.ec2.writes == []
 
 
@@ -217,7 +217,7 @@ def test_an_eni_that_ec2_does_not_show_for_a_moment_costs_the_pod_nothing() -> N
     world.ec2.change(replace(state, enis=()))
     pod.wake("look")
     rest(world)
-    assert pod.told.reports
+    assert pod.reports
     assert pod.kernel.state == before
     world.ec2.change(state)
     rest(world, 140)

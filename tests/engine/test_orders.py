@@ -64,5 +64,5 @@ def test_an_order_is_obeyed_where_nothing_is_to_be_done(order: Order) -> None:
     world, pod = holding(tables=4)
     pod.ask(order)
     rest(world, 60)
-    assert f"asked to {order.value}" in pod.told.reports[0].reasons
+    assert f"asked to {order.value}" in pod.reports[0].reasons
     assert world.ec2.writes == []

@@ -40,7 +40,7 @@ def test_an_init_container_writes_what_differs_reads_it_back_and_ends() -> None:
     assert len(world.ec2.writes) == 20
     assert owners(world, ONE) == {"eni-a1"}
     assert owners(world, TWO) == {"eni-a2"}
-    assert len(agent.told.reports) == 2
+    assert len(agent.reports) == 2
     assert last(agent).reasons == ("read back",)
     assert len(marks(agent)) == 2
 
@@ -73,7 +73,7 @@ def test_access_denied_on_one_of_ten_tables_leaves_nine_right_and_ends_at_once(b
     assert {str(j.steer.table) for j in last(agent).wrong} == {"rtb-04"}
     found = world.owners(ip_address("192.168.0.1"))
     assert [n for n, owner in enumerate(found) if owner != "eni-a1"] == [4]
-    assert 1 <= len(agent.told.reports) <= 3
+    assert 1 <= len(agent.reports) <= 3
 
 
 @pytest.mark.parametrize("failure", [Transient("server error"), Throttled("RequestLimitExceeded")])
@@ -149,7 +149,7 @@ def test_without_imds_the_region_and_the_mac_suffice() -> None:
     world.run(60)
     assert agent.ending is Ending.CONVERGED
     assert owners(world, ONE) == {"eni-a1"}
-    assert any("via 10.0.11.1" in str(d.action) for r in agent.told.reports for d in r.done)
+    assert any("via 10.0.11.1" in str(d.action) for r in agent.reports for d in r.done)
 
 
 def test_without_imds_and_region_the_agent_waits() -> None:

@@ -325,6 +325,18 @@ def _stopped_between_tries(stage: "Stage", fault: Fault) -> Undo:
     return lambda: sents.remove(sent) if sent in sents else None
 
 
+def _overtaken(stage: "Stage", fault: Fault) -> None:
+    """A route is stolen; its holder's write is late, and another one takes over meanwhile."""
+    world = stage.world
+    pod = next((p for p in stage.members if p.holds), stage.place(fault))
+    other = next((p for p in stage.members if p is not pod), pod)
+    stolen = stage.tables(fault, spare=stage.number(fault) + 1)
+    world.ec2.ills.next_writes += ["late"] * len(stolen)
+    world.hub.after(5.0, _stolen(stage, fault))
+    pod.look()
+    world.hub.after(0.5, other.ask, Order.CLAIM)
+
+
 def _suspend(stage: "Stage", fault: Fault) -> Undo:
     """Stop a machine: its monotonic clock stands, its wall clock jumps."""
     pod, world = stage.place(fault), stage.world
@@ -569,6 +581,9 @@ def _second_pod(stage: "Stage", fault: Fault) -> Undo:
 IN_FLIGHT = 5.0
 """Seconds in which a call that was under way when a fault ended is given up, and made again."""
 
+EXPIRED = 15.0
+"""Seconds in which a Lease expires that could not be renewed meanwhile."""
+
 FAULTS: dict[str, Kind] = {
     "ec2 slow": Kind(do=_set({"ec2.service.latency": _between(0.1, 0.5)}), where=In.ALL, cost=0),
     "ec2 crawls": Kind(
@@ -642,13 +657,13 @@ FAULTS: dict[str, Kind] = {
     "api crawls": Kind(
         do=_set({"kube.service.latency": _between(1.05, 4.5)}),
         where=In.STANDBY,
-        after=IN_FLIGHT,
+        after=EXPIRED,
         rows=("A6",),
     ),
     "api flaky": Kind(
-        do=_set({"kube.service.lost": _up_to(0.7, 0.1)}), where=In.STANDBY, after=IN_FLIGHT, cost=3
+        do=_set({"kube.service.lost": _up_to(0.7, 0.1)}), where=In.STANDBY, after=EXPIRED, cost=3
     ),
-    "api away": Kind(do=_api_away, where=In.STANDBY, after=IN_FLIGHT),
+    "api away": Kind(do=_api_away, where=In.STANDBY, after=EXPIRED),
     "api forbids": Kind(do=_among("kube.forbidden", _pod), where=In.STANDBY, cost=2),
     "watch slow": Kind(
         do=_set({"kube.watch_delay": _between(0.05, 1.1)}), where=In.STANDBY, cost=0
@@ -661,10 +676,12 @@ FAULTS: dict[str, Kind] = {
     "watch dead": Kind(do=_among("kube.deaf", _pod), where=In.STANDBY),
     "lease deleted": Kind(do=_lease_deleted, where=In.STANDBY, lasts=False, after=5.0),
     "lease edited": Kind(do=_lease_edited, where=In.STANDBY, lasts=False, after=5.0),
-    "cut from api": Kind(do=_cut_from("kube"), where=In.STANDBY, after=IN_FLIGHT, weight=2),
+    "cut from api": Kind(do=_cut_from("kube"), where=In.STANDBY, after=EXPIRED, weight=2),
     "cut from ec2": Kind(do=_cut_from("ec2"), where=In.ALL, after=IN_FLIGHT, weight=2),
     "cut apart": Kind(do=_cut_apart, where=In.STANDBY, cost=2, weight=2),
-    "flicker": Kind(do=_flicker, where=In.STANDBY, lasts=False, cost=3, after=10.0, weight=2),
+    "flicker": Kind(
+        do=_flicker, where=In.STANDBY, lasts=False, cost=3, after=10.0 + EXPIRED, weight=2
+    ),
     "datagrams lost": Kind(do=_set({"network.loss": _up_to(0.7, 0.1)}), where=In.STANDBY, cost=3),
     "datagrams late": Kind(
         do=_set({"network.delay": _between(0.01, 0.6)}), where=In.STANDBY, cost=3
@@ -672,10 +689,11 @@ FAULTS: dict[str, Kind] = {
     "link cut at a write": Kind(do=_uplink_cut_at_a_write, where=In.STANDBY, cost=2, rows=("A11",)),
     "connections go silent": Kind(do=_silent, where=In.ALL, lasts=False, after=45.0),
     "zone lost": Kind(do=_zone_lost, where=In.STANDBY, cost=3, after=1.0),
-    "zone silent": Kind(do=_zone_silent, where=In.STANDBY, after=IN_FLIGHT, cost=3),
+    "zone silent": Kind(do=_zone_silent, where=In.STANDBY, after=EXPIRED, cost=3),
     "crash": Kind(do=_crash, where=In.ALL, lasts=False, cost=2, after=3.1, weight=2),
     "pause": Kind(do=_pause, where=In.ALL, weight=2),
     "stopped between two tries": Kind(do=_stopped_between_tries, where=In.STANDBY),
+    "overtaken": Kind(do=_overtaken, where=In.STANDBY, lasts=False, after=5.0),
     "host suspended": Kind(do=_suspend, where=In.STANDBY),
     "wall clock": Kind(do=_wall_clock, where=In.ALL, lasts=False, cost=0),
     "node lost": Kind(do=_node_lost, where=In.STANDBY, cost=2, after=1.0, weight=2),

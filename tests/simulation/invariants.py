@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from simulation.aws import Write
-from simulation.faults import FAULTS, In
+from simulation.faults import FAULTS, FOREVER, In
 from simulation.pod import Pod
 from simulation.stage import GATEWAY, Stage
 from simulation.world import Acquired
@@ -33,6 +33,10 @@ TAKEOVERS, WRITES, READINGS = 4, 12, 200
 """The most in a minute, whatever happens: takeovers; writes for each route; readings of a pod."""
 SICK = 8
 """Health checks that fail in a row until an agent has acted upon it."""
+TAIL = ElectionSettings().write + ElectionSettings().settle
+"""Seconds beside LeaseSeconds after a takeover in which its routes are read again and again."""
+LEFT = 4.0
+"""Seconds in which a new holder has found and repaired a late write of the one before."""
 UNREAD = 150.0
 """Seconds in which an agent at rest reads EC2 again, also where its bucket is nearly empty."""
 TIE = 4
@@ -91,12 +95,41 @@ class Watcher:
             self._note("gateway", f"{action} took a route from a gateway")
         if stage.plan.group is not In.STANDBY:
             self._claimed(write, world.find(write.by))
+        elif not stage.plan.two_leases:
+            self._landed(write, world.find(write.by))
         self._writes.append(write)
         while self._writes[0].at < write.at - 60.0:
             self._writes.popleft()
         routes = len(world.ec2.state.tables) * len(stage.addresses) * (1 + stage.plan.agents)
         if len(self._writes) > WRITES * routes:
             self._note("writes", f"{len(self._writes)} writes of {routes} routes in a minute")
+
+    def _landed(self, write: Write, by: Pod) -> None:
+        """A write that lands after its sender's holding is found and undone."""
+        world, action = self._world, write.action
+        holder = next((p for p in self._stage.members if p.holds and p is not by), None)
+        if holder is None or write.at > world.acquired[-1].at + by.settings.lease_seconds + TAIL:
+            return
+
+        def look() -> None:
+            table = next((t for t in world.ec2.state.tables if t.id == action.table), None)
+            route = table.route_to(action.destination) if table is not None else None
+            left = route is not None and route.target.id == action.eni
+            if left and holder.holds and not by.holds and self._calm():
+                self._note(
+                    "left", f"{holder.name} leaves to {by.name} what it wrote late: {action}"
+                )
+
+        world.hub.after(LEFT, look)
+
+    def _calm(self) -> bool:
+        """Tell whether nothing has happened lately but that a holder was overtaken."""
+        return not any(
+            f.at <= self._world.now < f.over + CALM
+            or (f.seconds == FOREVER and FAULTS[f.kind].lasts)
+            for f in self._stage.plan.faults
+            if f.kind != "overtaken"
+        )
 
     def _claimed(self, write: Write, pod: Pod) -> None:
         """Nothing is claimed twice, nor taken from a living ENI by who is unwell."""

@@ -710,12 +710,11 @@ class Marks:
 
     def transition(self, transition: Transition, now: float) -> None:
         """Take in one step of an election, at its agent's time."""
-        places: list[object] = [type(transition.event)]
-        places += [a.purpose if isinstance(a, WriteLease) else type(a) for a in transition.actions]
-        places = [place for place in places if self._open.get(place)]
-        if places:
-            step = Step(transition, now)
-            for place in places:
+        step = None
+        for it in (transition.event, *transition.actions):
+            place = it.purpose if type(it) is WriteLease else type(it)
+            if self._open.get(place):
+                step = step or Step(transition, now)
                 self._look(place, step)
 
     def report(self, by: str, report: Report) -> None:

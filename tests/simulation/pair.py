@@ -6,7 +6,6 @@ A Kubernetes call takes 20 ms. A write lands at EC2 within 200 ms, which is what
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from simulation.pod import Pod
 from simulation.world import ADDRESSES, World
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import Address
@@ -50,12 +49,6 @@ class Group:
     def run(self, seconds: float) -> None:
         """Let time pass."""
         self.world.run(self.world.now + seconds)
-
-    def born(self, name: str, node: str) -> Pod:
-        """Have one more pod."""
-        made = self.world.pod(name, node, self.settings).start()
-        self.agents.append(made)
-        return made
 
     def lose(self, place: int) -> None:
         """Lose an agent with its node."""
@@ -119,11 +112,11 @@ class Group:
         assert all(str(each) for each in report.findings)
         return self.agents[place].conditions()
 
-    def outage(self, deed: Callable[[], None], *, to: str = "b1", limit: float = 60.0) -> float:
+    def outage(self, deed: Callable[[], None], *, to: str = "b1") -> float:
         """Give the seconds from a deed until every route points at a pod."""
         deed()
         began, target = self.world.now, self.world.find(to)
-        self.world.run(began + limit, lambda: self.world.owned(target))
+        self.world.run(began + 60.0, lambda: self.world.owned(target))
         return self.world.now - began
 
 

@@ -1,7 +1,7 @@
 """A node, a pod on it, and the agent that ships, in one process of that pod after another."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from simulation.aws import Ec2Client, Imds
@@ -100,15 +100,6 @@ class Node:
         return EniId(f"eni-{self.letter}{number}")
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class Told:
-    """What a process of the agent told, and when."""
-
-    reports: list[Report] = field(default_factory=list)
-    settled: list[float] = field(default_factory=list)
-    """When it told that a takeover is complete."""
-
-
 class Pod:
     """A pod: its kernel outlives its containers."""
 
@@ -142,8 +133,7 @@ class Pod:
         self.agent: PodAgent | None = None
         self.gate = Gate()
         self.inbox: Inbox | None = None
-        self.told = Told()
-        self.last: Report | None = None
+        self.reports: list[Report] = []
         self.read: float | None = None
         """When its agent last read the worlds."""
         self.ending: Ending | None = None
@@ -308,6 +298,11 @@ class Pod:
             and agent.election.tenure.role.value == "holder"
         )
 
+    @property
+    def last(self) -> Report | None:
+        """What its agent reported last."""
+        return self.reports[-1] if self.reports else None
+
     def conditions(self) -> set[str]:
         """Give the names of what its last pass found."""
         return {f.condition.name for f in self.last.findings} if self.last is not None else set()
@@ -316,11 +311,9 @@ class Pod:
 
     def report(self, report: Report) -> None:
         self.world.marks.report(self.name, report)
-        self.last = report
         if report.observed and report.fresh:
             self.read = self.world.hub.now
-        if self.world.keep_reports:
-            self.told.reports.append(report)
+        self.reports.append(report)
 
     def bug(self, bug: Exception) -> None:
         self.world.problems.append(f"{self.world.hub.now:.2f} s: a bug in {self.name}: {bug!r}")

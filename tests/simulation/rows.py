@@ -26,18 +26,18 @@ class Row:
     """Tells whether a drawn schedule may fail in this way too, while the row is open."""
 
 
-def _pair(*faults: Fault, **more: object) -> Schedule:
+def pair(*faults: Fault, **more: object) -> Schedule:
     """A holder in zone a and a standby in zone b, settled when the first fault comes."""
     made = Schedule(name="", seed=1, group=In.STANDBY, starts=(0.0, 0.3), faults=faults)
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def _alone(*faults: Fault, **more: object) -> Schedule:
+def alone(*faults: Fault, **more: object) -> Schedule:
     made = Schedule(name="", seed=1, group=In.ALONE, faults=faults)
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def _at(at: float, kind: str, **more: object) -> Fault:
+def when(at: float, kind: str, **more: object) -> Fault:
     return replace(Fault(kind=kind, at=at, seconds=FOREVER), **more)  # type: ignore[arg-type]
 
 
@@ -50,35 +50,35 @@ SOON = 3.0
 
 _ROWS = {
     "A1": Row(
-        schedule=_pair(_at(20, "describes fail"), _at(60, "node lost"), within=SOON),
+        schedule=pair(when(20, "describes fail"), when(60, "node lost"), within=SOON),
         why="describes fail for good, then the holder's node is lost: nobody takes over",
         said="0 agents hold it",
     ),
     "A1-throttled": Row(
-        schedule=_pair(_at(20, "describes are throttled"), _at(60, "node lost"), within=SOON),
+        schedule=pair(when(20, "describes are throttled"), when(60, "node lost"), within=SOON),
         why="the same, throttled",
         said="0 agents hold it",
     ),
     "A1-yield": Row(
-        schedule=_pair(_at(20, "describes fail"), _at(60, "yield"), within=SOON),
+        schedule=pair(when(20, "describes fail"), when(60, "yield"), within=SOON),
         why="the same, and the holder yields: no hand-over",
         said="0 agents hold it",
     ),
     "A2": Row(
-        schedule=_pair(_at(20, "describes hang"), _at(60, "node lost"), within=SOON),
+        schedule=pair(when(20, "describes hang"), when(60, "node lost"), within=SOON),
         why="the same, and the describes hang",
         said="0 agents hold it",
     ),
     "A3": Row(
-        schedule=_alone(_at(0, "describes fail"), starts=(1.0,), named_tables=True, within=12.0),
+        schedule=alone(when(0, "describes fail"), starts=(1.0,), named_tables=True, within=12.0),
         why="a new pod with VPCRTIds writes no route while describes fail",
         said="192.168.0.1 leads to ['none']",
     ),
     "A4": Row(
-        schedule=_alone(
-            _at(20, "zone impaired"),
-            _at(30, "pointed at the other"),
-            _at(30, "dropped", amount=0.0),
+        schedule=alone(
+            when(20, "zone impaired"),
+            when(30, "pointed at the other"),
+            when(30, "dropped", amount=0.0),
             tables=3,
             seed=3,
         ),
@@ -86,25 +86,25 @@ _ROWS = {
         said="'none'",
     ),
     "A5": Row(
-        schedule=_pair(_at(25, "zone lost"), heartbeat=0.1, leads_to="a", within=1.5),
+        schedule=pair(when(25, "zone lost"), heartbeat=0.1, leads_to="a", within=1.5),
         why="the standby's connections lead into the zone that is lost",
         said="0 agents hold it",
     ),
     "A6": Row(
-        schedule=_pair(_at(0, "api crawls", amount=0.1), within=60.0),
+        schedule=pair(when(0, "api crawls", amount=0.1), within=60.0),
         why="each proof is older than the fence on arrival: the holder never writes",
         said="and the routes lead to ['none",
     ),
     "A7": Row(
-        schedule=_pair(_at(0, "bucket nearly empty"), tables=20, within=150.0, watched=200.0),
+        schedule=pair(when(0, "bucket nearly empty"), tables=20, within=150.0, watched=200.0),
         why="throttling counts as a failed wave: the Lease goes back and forth",
         said="moves, where 1 are allowed",
     ),
     "A8": Row(
-        schedule=_pair(
-            _at(25, "credentials are slow"),
-            _at(26, "stolen"),
-            _at(32, "claim", place=1),
+        schedule=pair(
+            when(25, "credentials are slow"),
+            when(26, "stolen"),
+            when(32, "claim", place=1),
             resync=5.0,
             watched=40.0,
         ),
@@ -112,22 +112,26 @@ _ROWS = {
         said="too late",
     ),
     "A8-hangs": Row(
-        schedule=_pair(
-            _at(25, "writes never end"), _at(26, "dropped"), resync=5.0, within=60.0, watched=120.0
+        schedule=pair(
+            when(25, "writes never end"),
+            when(26, "dropped"),
+            resync=5.0,
+            within=60.0,
+            watched=120.0,
         ),
         why="a wave whose calls never end does not end either: neither steers nor offers",
         said="neither steers nor offers",
     ),
     "A9": Row(
-        schedule=_alone(agents=60, describes=3.5, within=600.0),
+        schedule=alone(agents=60, describes=3.5, within=600.0),
         why="hundreds of sidecars at rest (here 60, with a bucket as much smaller) keep the "
         "account's describe bucket empty",
         said="agents have not read EC2",
     ),
     "A11": Row(
-        schedule=_pair(
-            _at(25, "link cut at a write", seconds=20.0),
-            _at(25.1, "stolen"),
+        schedule=pair(
+            when(25, "link cut at a write", seconds=20.0),
+            when(25.1, "stolen"),
             resync=5.0,
             holds_bytes=True,
             watched=60.0,
@@ -136,7 +140,7 @@ _ROWS = {
         said="too late",
     ),
     "A12": Row(
-        schedule=_pair(_at(25, "taken, looked at, and dead"), within=SOON, heartbeat=0.1),
+        schedule=pair(when(25, "taken, looked at, and dead"), within=SOON, heartbeat=0.1),
         why="a reading newer than a takeover and older than its writes shows nothing to write",
         said="and the routes lead to",
     ),
@@ -147,32 +151,32 @@ _ROWS = {
             group=In.RIVALS,
             starts=(0.0, 1.0),
             faults=(
-                _at(0, "cut from ec2", seconds=120.0, amount=0.5),
-                _at(200, "pod gone for good"),
+                when(0, "cut from ec2", seconds=120.0, amount=0.5),
+                when(200, "pod gone for good"),
             ),
         ),
         why="a late claim displaces a pod that serves, and its own pod goes away",
         said="leads to ['eni-a1']",
     ),
     "B2": Row(
-        schedule=_alone(_at(30, "second pod", seconds=30.0)),
+        schedule=alone(when(30, "second pod", seconds=30.0)),
         why="a second pod for half a minute displaces the first one for ever",
         said="leads to ['eni-b1']",
     ),
     "B3": Row(
-        schedule=_pair(_at(25, "addresses rolled out"), within=120.0),
+        schedule=pair(when(25, "addresses rolled out"), within=120.0),
         why="a rollout of other addresses stands still: the new pod is never ready",
         said="is not ready: the Lease belongs to",
     ),
     "B4": Row(
-        schedule=_pair(_at(60, "wall clock"), two_leases=True, watched=240.0),
+        schedule=pair(when(60, "wall clock"), two_leases=True, watched=240.0),
         why="two Leases with the same addresses write against each other",
         said="writes of 4 routes in a minute",
     ),
     "B5": Row(
-        schedule=_alone(
-            _at(40, "pointed at the other"),
-            _at(300, "pointed at the other"),
+        schedule=alone(
+            when(40, "pointed at the other"),
+            when(300, "pointed at the other"),
             tables=3,
             nodes="b",
         ),
@@ -180,21 +184,23 @@ _ROWS = {
         said="leads to ['eni-a2', 'eni-b2']",
     ),
     "B6": Row(
-        schedule=_pair(_at(0, "writes denied"), _at(30, "wall clock"), within=120.0, watched=120.0),
+        schedule=pair(
+            when(0, "writes denied"), when(30, "wall clock"), within=120.0, watched=120.0
+        ),
         why="every write of the holder is denied: it tells that all is right, and offers nothing",
         said="tells that its takeover is complete: untrue",
     ),
     "B7": Row(
-        schedule=_pair(
-            _at(20, "health flips", seconds=300.0), tables=20, checked=True, watched=320.0
+        schedule=pair(
+            when(20, "health flips", seconds=300.0), tables=20, checked=True, watched=320.0
         ),
         why="a health that comes and goes moves everything each time",
         said="takeovers in a minute",
     ),
     "B8": Row(
-        schedule=_pair(
-            _at(20, "heartbeat rolled out to one", place=1, seconds=0.0),
-            _at(60, "cut apart", seconds=10.0, amount=0.5),
+        schedule=pair(
+            when(20, "heartbeat rolled out to one", place=1, seconds=0.0),
+            when(60, "cut apart", seconds=10.0, amount=0.5),
             heartbeat=0.1,
             watched=60.0,
         ),
@@ -202,10 +208,10 @@ _ROWS = {
         said="misled",
     ),
     "S1": Row(
-        schedule=_pair(
-            _at(24.9, "late", amount=0.0),
-            _at(25, "node lost"),
-            _at(28, "link down", place=1, amount=0.0, seconds=5.0),
+        schedule=pair(
+            when(24.9, "late", amount=0.0),
+            when(25, "node lost"),
+            when(28, "link down", place=1, amount=0.0, seconds=5.0),
             seed=5,
             within=60.0,
         ),
@@ -214,7 +220,7 @@ _ROWS = {
         leads_here=lambda plan: _has(plan, "link down", "detached"),
     ),
     "S3": Row(
-        schedule=_pair(_at(20, "datagrams late", amount=0.3, seconds=20.0), heartbeat=0.1),
+        schedule=pair(when(20, "datagrams late", amount=0.3, seconds=20.0), heartbeat=0.1),
         why="heartbeats that come late and in disorder are taken for death; the API is well",
         said="which is well, for dead: misled",
         leads_here=lambda plan: _has(plan, "datagrams late", "datagrams lost"),
@@ -227,16 +233,16 @@ _ROWS = {
             tables=4,
             starts=(0.0, 0.0),
             waits=0.3913515056663931,
-            faults=(_at(0, "ec2 stale", amount=0.0),),
+            faults=(when(0, "ec2 stale", amount=0.0),),
         ),
         why="of two pods that claim at the same moment, both see the other spread, and both yield",
         said=" leads to ['eni-",
         leads_here=lambda plan: plan.group is In.RIVALS and abs(sum(plan.starts)) < 1.0,
     ),
     "B9": Row(
-        schedule=_pair(
-            _at(20, "watch slow", amount=0.5),
-            _at(25, "node lost at a renewal"),
+        schedule=pair(
+            when(20, "watch slow", amount=0.5),
+            when(25, "node lost at a renewal"),
             heartbeat=0.1,
             within=1.5,
         ),

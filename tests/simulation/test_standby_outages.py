@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from statistics import median, quantiles
 
 import pytest
 
-from simulation.pair import KUBE, Group, group
+from simulation.pair import EC2, KUBE, Group, group
 from vipmanager.core.election.values import Order
 
 
@@ -24,7 +25,7 @@ def is_unhealthy(pair: Group) -> None:
 
 
 def loses_its_link(pair: Group) -> None:
-    """With the routes over it; nothing in the kernel takes back an address."""
+    """And the routes over it, as a kernel has it."""
     pod = pair.agents[0]
     state = pod.kernel.state
     pod.kernel.state = replace(
@@ -37,7 +38,7 @@ def loses_its_link(pair: Group) -> None:
 
 def outages(deed: Callable[[Group], None], count: int, **asked: object) -> list[float]:
     groups = (group(seed, **asked) for seed in range(count))
-    return [pair.outage(lambda pair=pair: deed(pair)) for pair in groups]  # type: ignore[misc]
+    return [pair.outage(partial(deed, pair)) for pair in groups]
 
 
 def test_a_node_lost_without_warning_costs_half_a_second() -> None:
@@ -53,6 +54,15 @@ def test_a_hand_over_costs_less_than_a_third_of_a_second(deed: Callable[[Group],
 
 def test_a_lost_link_costs_as_much_and_a_reading_of_ec2() -> None:
     assert max(outages(loses_its_link, 20)) <= 0.3 + 0.1
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a pass that can't read EC2 tells nothing of the kernel, which it has read"
+)
+def test_a_lost_link_is_noticed_where_the_holder_cannot_reach_ec2() -> None:
+    pair = group()
+    pair.cut(0, EC2, 300)
+    assert pair.outage(lambda: loses_its_link(pair)) <= 10.0
 
 
 def test_a_dead_node_costs_the_lease_where_heartbeats_are_closed() -> None:

@@ -82,7 +82,6 @@ class World:
         self.problems: list[str] = []
         self.marks = Marks()
         self.trace: Callable[[str], None] | None = None
-        self.keep_reports = False
 
     # building it
 
