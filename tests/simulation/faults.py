@@ -664,7 +664,7 @@ FAULTS: dict[str, Kind] = {
         do=_set({"kube.service.lost": _up_to(0.7, 0.1)}), where=In.STANDBY, after=EXPIRED, cost=3
     ),
     "api away": Kind(do=_api_away, where=In.STANDBY, after=EXPIRED),
-    "api forbids": Kind(do=_among("kube.forbidden", _pod), where=In.STANDBY, cost=2),
+    "api forbids": Kind(do=_among("kube.forbidden", _pod), where=In.STANDBY, after=EXPIRED, cost=2),
     "watch slow": Kind(
         do=_set({"kube.watch_delay": _between(0.05, 1.1)}), where=In.STANDBY, cost=0
     ),

@@ -253,7 +253,7 @@ def _standby_unsettled(stage: Stage) -> Iterator[str]:
         if lease is None or lease.holder != pod.identity:
             yield f"{pod.identity} thinks it holds the Lease"
         if not pod.serving:
-            yield f"{pod.name} holds it, and does not serve"
+            yield f"{pod.name} holds it, and does not answer"
         if not leads_to(world.ec2.state, pod):
             yield f"{pod.name} holds it, and the routes lead to {_shown(stage)}"
     for pod in stage.members:

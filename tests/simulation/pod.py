@@ -275,7 +275,8 @@ class Pod:
     @property
     def serving(self) -> bool:
         """Whether traffic that reaches its node is answered."""
-        return not self.gone and not self.node.down and self.app.is_well(self.world.hub.now)
+        up = all(i.up for i in self.kernel.state.interfaces)
+        return up and not self.gone and not self.node.down and self.app.is_well(self.world.hub.now)
 
     @property
     def ready(self) -> bool:

@@ -219,6 +219,11 @@ _ROWS = {
         said="tells that its takeover is complete: untrue",
         leads_here=lambda plan: _has(plan, "link down", "detached"),
     ),
+    "S4": Row(
+        schedule=pair(when(20, "cut from ec2", amount=0.5), when(25, "link down"), within=10.0),
+        why="a pass that can't read EC2 tells nothing of the kernel: a lost link stays unseen",
+        said="and does not answer",
+    ),
     "S3": Row(
         schedule=pair(when(20, "datagrams late", amount=0.3, seconds=20.0), heartbeat=0.1),
         why="heartbeats that come late and in disorder are taken for death; the API is well",
