@@ -31,7 +31,7 @@ simulate: .venv/ready
 # SEED=s123 (or a row of tests/simulation/rows.py) shows one schedule of the simulation.
 # SEED=123 N=... plays the lab's, with real packets; without SEED it draws one.
 chaos: .venv/ready
-ifneq ($(SEED),$(filter-out s% A% B%,$(SEED)))
+ifneq ($(SEED),$(filter-out s% A% B% S%,$(SEED)))
 	@.venv/bin/python scripts/simulate $(SEED) $(ARGS)
 else
 	@scripts/needs ip unshare

@@ -134,7 +134,13 @@ class Ward:
 
     def _checks(self) -> Checks:
         return Checks(
-            self._examine, interval=1, rise=1, fall=1, clock=SystemClock(), tasks=Threads()
+            self._examine,
+            interval=1,
+            rise=1,
+            fall=1,
+            clock=SystemClock(),
+            tasks=Threads(),
+            failed=print,
         )
 
     def _examine(self, _timeout: float) -> None:

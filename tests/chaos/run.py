@@ -60,13 +60,13 @@ class Outcome:
         )
 
 
-def play(plan: Schedule, without: str | None = None) -> Outcome:
-    """Play one schedule; `without` names a part that the agent has lost."""
+def play(plan: Schedule) -> Outcome:
+    """Play one schedule."""
     began = time.monotonic()
     with _building:  # the parts of a world are made faster one after the other
         world = World(tables=plan.tables)
     with world, tempfile.TemporaryDirectory() as folder:
-        stage = Stage(plan, world, Path(folder), without)
+        stage = Stage(plan, world, Path(folder))
         try:
             problems = _Play(stage).run()
         except Exception:  # noqa: BLE001 - with its seed it can be repeated
@@ -80,12 +80,10 @@ def play(plan: Schedule, without: str | None = None) -> Outcome:
     )
 
 
-def play_seeds(
-    seeds: Iterable[int], *, worlds: int = WORLDS, without: str | None = None
-) -> Iterator[Outcome]:
+def play_seeds(seeds: Iterable[int], *, worlds: int = WORLDS) -> Iterator[Outcome]:
     """Play many; outcomes come in the order of the seeds."""
     with ThreadPoolExecutor(worlds) as threads:
-        yield from threads.map(lambda seed: play(schedule(seed), without), seeds)
+        yield from threads.map(lambda seed: play(schedule(seed)), seeds)
 
 
 def missing() -> str | None:

@@ -29,9 +29,7 @@ Undo = Callable[[], None]
 class Stage:
     """The world of one schedule."""
 
-    def __init__(
-        self, plan: Schedule, world: World, folder: Path, without: str | None = None
-    ) -> None:
+    def __init__(self, plan: Schedule, world: World, folder: Path) -> None:
         self.plan = plan
         self.world = world
         self.folder = folder
@@ -62,16 +60,15 @@ class Stage:
             pod.ip_batch(["route add 10.200.0.0/16 via 169.254.1.1 dev eth0 proto static"])
             pod.ip_batch(["rule add from 10.77.0.1 lookup 100 priority 100"])
         self.containers = {
-            zone: Container(world, pod, self._config(), zone=zone, argv=self._command(without))
+            zone: Container(world, pod, self._config(), zone=zone, argv=self._command())
             for zone, pod in self._pods.items()
         }
 
-    def _command(self, without: str | None) -> list[str]:
+    def _command(self) -> list[str]:
         """Give the container's command: the agent's own, unless it has to be prepared."""
-        if without is None and not any(self.plan.having(ClockStep)):
+        if not any(self.plan.having(ClockStep)):
             return [sys.executable, "-m", "vipmanager", "run"]
-        part = [] if without is None else ["--without", without]
-        return [sys.executable, str(Path(__file__).with_name("agent.py")), *part, "run"]
+        return [sys.executable, str(Path(__file__).with_name("agent.py")), "run"]
 
     def _config(self) -> dict[str, str]:
         kind = self.plan.kind

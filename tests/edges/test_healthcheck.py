@@ -265,6 +265,7 @@ def begun(check: str, told: queue.SimpleQueue[tuple[AppHealth, str]], interval: 
         fall=2,
         clock=SystemClock(),
         tasks=Threads(),
+        failed=print,
     )
     made.listen(lambda health, why: told.put((health, why)))
     assert made.pulse.health is AppHealth.UNKNOWN

@@ -55,6 +55,8 @@ class Ills:
     share: float = 1.0
     denied: set[object] = field(default_factory=set)
     """Pods, or pods and ids of route tables, whose writes are refused for good."""
+    hung: set[str] = field(default_factory=set)
+    """Pods whose writes get no answer."""
     next_writes: list[str] = field(default_factory=list)
     """What becomes of the next writes: `refused`, `lost`, `late` or `forgotten`."""
     lag: float = 0.0
@@ -138,7 +140,7 @@ class Ec2:
         name = type(action).__name__
         if {by, (by, getattr(action, "table", None))} & ills.denied:
             raise Permanent(f"{name}: UnauthorizedOperation")
-        self._ail(ills.writes, name)
+        self._ail("hang" if by in ills.hung else ills.writes, name)
         what = ills.next_writes.pop(0) if ills.next_writes else ""
         if what == "refused":
             raise Transient(f"{name}: InternalError")

@@ -86,6 +86,10 @@ class Kind:
     rows: tuple[str, ...] = ()
     """Rows of `rows.py`: it is drawn once none of them is open."""
     weight: int = 1
+    disturbs: bool = False
+    """Whether a healthy holder may not be able to show in time that it lives."""
+    upsets: bool = False
+    """Whether it changes a route, or what is routed."""
 
 
 # parts of the world that have another value for a while
@@ -151,9 +155,9 @@ def _writes_of(stage: "Stage", fault: Fault) -> object:
     return pod if fault.amount > 0.5 else (pod, "rtb-00")
 
 
-def _never_end(what: str) -> Deed:
+def _never_end(what: Deed) -> Deed:
     """EC2 sends a byte now and then, so that no time-out ends a call."""
-    return _together(_among("ec2.service.endless", _node), _ail(what, "hang"))
+    return _together(_among("ec2.service.endless", _node), what)
 
 
 # EC2, IMDS and the Lease
@@ -452,11 +456,11 @@ def _sick_and_robbed(stage: "Stage", fault: Fault) -> None:
 
 
 def _flips(stage: "Stage", fault: Fault) -> Undo:
-    """Every application's health comes and goes, one after the other."""
+    """Each application's health comes and goes, in turns."""
 
     def flip(seconds: float) -> None:
-        for pod in stage.members:
-            pod.app.flips = seconds
+        for turn, pod in enumerate(stage.members):
+            pod.app.flips, pod.app.turn = seconds, turn
 
     flip(4.0 * fault.amount)
     return lambda: flip(0.0)
@@ -643,28 +647,40 @@ FAULTS: dict[str, Kind] = {
         do=_set({"ec2.service.stall": _between(0.0, 1.5)}), where=In.ALONE | In.RIVALS, weight=2
     ),
     "credentials are slow": Kind(do=_writes_stall, where=In.STANDBY, rows=("A8",)),
-    "writes never end": Kind(do=_never_end("writes"), where=In.ALL, after=IN_FLIGHT, rows=("A8",)),
+    "writes never end": Kind(
+        do=_never_end(_among("ec2.ills.hung", _pod)), where=In.ALL, after=IN_FLIGHT, rows=("A8",)
+    ),
     "describes never end": Kind(
-        do=_never_end("reads"), where=In.ALL, after=IN_FLIGHT, rows=("A2",)
+        do=_never_end(_ail("reads", "hang")), where=In.ALL, after=IN_FLIGHT, rows=("A2",)
     ),
     "zone impaired": Kind(
         do=_among("ec2.ills.impaired", lambda _stage, _fault: "b"), where=In.ALL, rows=("A4",)
     ),
     "no imds": Kind(do=_no_imds, where=In.ALL, cost=0),
     "api slow": Kind(
-        do=_set({"kube.service.latency": _between(0.1, 0.8)}), where=In.STANDBY, cost=3
+        do=_set({"kube.service.latency": _between(0.1, 0.8)}),
+        disturbs=True,
+        where=In.STANDBY,
+        cost=3,
     ),
     "api crawls": Kind(
         do=_set({"kube.service.latency": _between(1.05, 4.5)}),
+        disturbs=True,
         where=In.STANDBY,
         after=EXPIRED,
         rows=("A6",),
     ),
     "api flaky": Kind(
-        do=_set({"kube.service.lost": _up_to(0.7, 0.1)}), where=In.STANDBY, after=EXPIRED, cost=3
+        do=_set({"kube.service.lost": _up_to(0.7, 0.1)}),
+        disturbs=True,
+        where=In.STANDBY,
+        after=EXPIRED,
+        cost=3,
     ),
-    "api away": Kind(do=_api_away, where=In.STANDBY, after=EXPIRED),
-    "api forbids": Kind(do=_among("kube.forbidden", _pod), where=In.STANDBY, after=EXPIRED, cost=2),
+    "api away": Kind(do=_api_away, disturbs=True, where=In.STANDBY, after=EXPIRED),
+    "api forbids": Kind(
+        do=_among("kube.forbidden", _pod), disturbs=True, where=In.STANDBY, after=EXPIRED, cost=2
+    ),
     "watch slow": Kind(
         do=_set({"kube.watch_delay": _between(0.05, 1.1)}), where=In.STANDBY, cost=0
     ),
@@ -674,27 +690,39 @@ FAULTS: dict[str, Kind] = {
         cost=1,
     ),
     "watch dead": Kind(do=_among("kube.deaf", _pod), where=In.STANDBY),
-    "lease deleted": Kind(do=_lease_deleted, where=In.STANDBY, lasts=False, after=5.0),
-    "lease edited": Kind(do=_lease_edited, where=In.STANDBY, lasts=False, after=5.0),
-    "cut from api": Kind(do=_cut_from("kube"), where=In.STANDBY, after=EXPIRED, weight=2),
+    "lease deleted": Kind(
+        do=_lease_deleted, disturbs=True, where=In.STANDBY, lasts=False, after=5.0
+    ),
+    "lease edited": Kind(do=_lease_edited, disturbs=True, where=In.STANDBY, lasts=False, after=5.0),
+    "cut from api": Kind(
+        do=_cut_from("kube"), disturbs=True, where=In.STANDBY, after=EXPIRED, weight=2
+    ),
     "cut from ec2": Kind(do=_cut_from("ec2"), where=In.ALL, after=IN_FLIGHT, weight=2),
     "cut apart": Kind(do=_cut_apart, where=In.STANDBY, cost=2, weight=2),
     "flicker": Kind(
-        do=_flicker, where=In.STANDBY, lasts=False, cost=3, after=10.0 + EXPIRED, weight=2
+        do=_flicker,
+        disturbs=True,
+        where=In.STANDBY,
+        lasts=False,
+        cost=3,
+        after=10.0 + EXPIRED,
+        weight=2,
     ),
     "datagrams lost": Kind(do=_set({"network.loss": _up_to(0.7, 0.1)}), where=In.STANDBY, cost=3),
     "datagrams late": Kind(
         do=_set({"network.delay": _between(0.01, 0.6)}), where=In.STANDBY, cost=3
     ),
-    "link cut at a write": Kind(do=_uplink_cut_at_a_write, where=In.STANDBY, cost=2, rows=("A11",)),
-    "connections go silent": Kind(do=_silent, where=In.ALL, lasts=False, after=45.0),
-    "zone lost": Kind(do=_zone_lost, where=In.STANDBY, cost=3, after=1.0),
-    "zone silent": Kind(do=_zone_silent, where=In.STANDBY, after=EXPIRED, cost=3),
-    "crash": Kind(do=_crash, where=In.ALL, lasts=False, cost=2, after=3.1, weight=2),
-    "pause": Kind(do=_pause, where=In.ALL, weight=2),
-    "stopped between two tries": Kind(do=_stopped_between_tries, where=In.STANDBY),
+    "link cut at a write": Kind(
+        do=_uplink_cut_at_a_write, disturbs=True, where=In.STANDBY, cost=2, rows=("A11",)
+    ),
+    "connections go silent": Kind(do=_silent, disturbs=True, where=In.ALL, lasts=False, after=45.0),
+    "zone lost": Kind(do=_zone_lost, disturbs=True, where=In.STANDBY, cost=3, after=1.0),
+    "zone silent": Kind(do=_zone_silent, disturbs=True, where=In.STANDBY, after=EXPIRED, cost=3),
+    "crash": Kind(do=_crash, disturbs=True, where=In.ALL, lasts=False, cost=2, after=3.1, weight=2),
+    "pause": Kind(do=_pause, disturbs=True, where=In.ALL, weight=2),
+    "stopped between two tries": Kind(do=_stopped_between_tries, disturbs=True, where=In.STANDBY),
     "overtaken": Kind(do=_overtaken, where=In.STANDBY, lasts=False, after=5.0),
-    "host suspended": Kind(do=_suspend, where=In.STANDBY),
+    "host suspended": Kind(do=_suspend, disturbs=True, where=In.STANDBY),
     "wall clock": Kind(do=_wall_clock, where=In.ALL, lasts=False, cost=0),
     "node lost": Kind(do=_node_lost, where=In.STANDBY, cost=2, after=1.0, weight=2),
     "node lost at a renewal": Kind(
@@ -709,21 +737,23 @@ FAULTS: dict[str, Kind] = {
     "heartbeat rolled out to one": Kind(
         do=_rolled_to_one, where=In.NONE, lasts=False, cost=2, after=8.0, rows=("B8",)
     ),
-    "pod deleted": Kind(do=_deleted, where=In.STANDBY, cost=2, after=5.0),
-    "yield": Kind(do=_yield, where=In.STANDBY, cost=2),
+    "pod deleted": Kind(do=_deleted, disturbs=True, where=In.STANDBY, cost=2, after=5.0),
+    "yield": Kind(do=_yield, disturbs=True, where=In.STANDBY, cost=2),
     "claim": Kind(do=_claim, where=In.STANDBY, lasts=False),
     "sick": Kind(do=_sick, where=In.ALONE | In.STANDBY, cost=2),
     "sick and robbed": Kind(do=_sick_and_robbed, where=In.ALONE, lasts=False, after=30.0),
-    "health flips": Kind(do=_flips, where=In.STANDBY, rows=("B7",)),
-    "stolen": Kind(do=_stolen, where=In.ALONE | In.STANDBY, cost=0, weight=2),
-    "dropped": Kind(do=_dropped, where=In.ALONE | In.STANDBY, lasts=False, cost=0, weight=2),
+    "health flips": Kind(do=_flips, cost=8, where=In.STANDBY, rows=("B7",)),
+    "stolen": Kind(do=_stolen, upsets=True, where=In.ALONE | In.STANDBY, cost=0, weight=2),
+    "dropped": Kind(
+        do=_dropped, upsets=True, where=In.ALONE | In.STANDBY, lasts=False, cost=0, weight=2
+    ),
     "pointed at the other": Kind(
-        do=_pointed_at_the_other, where=In.NONE, lasts=False, rows=("B5",)
+        do=_pointed_at_the_other, upsets=True, where=In.NONE, lasts=False, rows=("B5",)
     ),
     "table added": Kind(do=_table_added, where=In.ALL, lasts=False, cost=0),
     "table deleted": Kind(do=_table_deleted, where=In.ALONE | In.STANDBY, lasts=False, cost=0),
-    "detached": Kind(do=_detached, where=In.ALONE | In.STANDBY, cost=2),
-    "address gone": Kind(do=_address_gone, where=In.ALONE, cost=2),
+    "detached": Kind(do=_detached, upsets=True, where=In.ALONE | In.STANDBY, cost=2),
+    "address gone": Kind(do=_address_gone, upsets=True, where=In.ALONE, cost=2),
     "link down": Kind(do=_link_down, where=In.ALONE | In.STANDBY, cost=2),
     "rolled out": Kind(do=_rolled(""), where=In.STANDBY, lasts=False, cost=4, after=40.0),
     "rollout undone": Kind(do=_roll_undone, where=In.STANDBY, cost=6, after=40.0),

@@ -9,19 +9,14 @@ from simulation.faults import FAULTS, FOREVER, In
 from simulation.pod import Pod
 from simulation.stage import GATEWAY, Stage
 from simulation.world import Acquired
+from vipmanager.core.election.record import OFFER
 from vipmanager.core.election.values import ElectionSettings, pod_of
 from vipmanager.core.podnet import HELD_TABLE, PROTOCOL, held, held_mark
 from vipmanager.core.tenure import Tenure
-from vipmanager.core.values import CloudState, Network, host
+from vipmanager.core.values import CloudState, Network, RouteTable, host
 
-DISTURBING = {
-    *("api slow", "api crawls", "api flaky", "api away", "api forbids", "cut from api", "flicker"),
-    *("zone lost", "zone silent", "connections go silent", "pause", "host suspended", "crash"),
-    *("lease edited", "lease deleted", "pod deleted", "yield", "stopped between two tries"),
-}
-"""Faults after which a healthy holder may not be able to show in time that it lives."""
 CALM = 12.0
-"""Seconds after one of them until it can again."""
+"""Seconds after a fault that disturbs until a healthy holder can show again that it lives."""
 FENCE = ElectionSettings().fence * 1.05
 """Seconds after losing the Lease in which a write may still leave; clocks differ by a percent."""
 DISTRUST = ElectionSettings().distrust * 0.95
@@ -31,6 +26,8 @@ STALE = 45.0
 """Seconds beside one and a half ResyncSeconds for which what is told may be untrue."""
 TAKEOVERS, WRITES, READINGS = 4, 12, 200
 """The most in a minute, whatever happens: takeovers; writes for each route; readings of a pod."""
+WRITES_ON = 15.0
+"""Seconds after a write in which a holder counts as one that steers."""
 SICK = 8
 """Health checks that fail in a row until an agent has acted upon it."""
 TAIL = ElectionSettings().write + ElectionSettings().settle
@@ -79,24 +76,23 @@ class Watcher:
     def _disturbed(self) -> bool:
         now = self._world.now
         return any(
-            f.kind in DISTURBING and f.at <= now < f.at + min(f.seconds, 60.0) + CALM
+            FAULTS[f.kind].disturbs and f.at <= now < f.at + min(f.seconds, 60.0) + CALM
             for f in self._stage.plan.faults
         )
 
     def _write(self, write: Write) -> None:
         stage, world, action = self._stage, self._world, write.action
-        ours = {
-            (host(a), p.node.eni(n)) for p in world.pods for n, a in enumerate(p.addresses, start=1)
-        }
+        by = world.find(write.by)
+        ours = {(host(a), by.node.eni(n)) for n, a in enumerate(by.addresses, start=1)}
         named = stage.template.tables
         if (action.destination, action.eni) not in ours or (named and action.table not in named):
             self._note("foreign", f"{action} is not ours")
         if write.gateway:
             self._note("gateway", f"{action} took a route from a gateway")
         if stage.plan.group is not In.STANDBY:
-            self._claimed(write, world.find(write.by))
+            self._claimed(write, by)
         elif not stage.plan.two_leases:
-            self._landed(write, world.find(write.by))
+            self._landed(write, by)
         self._writes.append(write)
         while self._writes[0].at < write.at - 60.0:
             self._writes.popleft()
@@ -190,11 +186,12 @@ class Watcher:
         holder = lease is not None and lease.holder == pod.identity
         if pod.holds and not holder:
             yield "holder", "calls itself the holder: untrue"
-        offered = lease is not None and "vipmanager/offer" in lease.annotations
+        offered = lease is not None and OFFER in lease.annotations
         if holder and pod.unwell > SICK and not offered and not self._disturbed():
             self._note("sick", f"{pod.name} holds the Lease, is unwell, and does not offer it")
         standby = any(p.ready for p in self._stage.members if p is not pod)
-        if holder and not mine and not offered and standby:
+        writes = any(w.by == pod.name and w.at > world.now - WRITES_ON for w in self._writes)
+        if holder and not mine and not offered and standby and not writes:
             yield "in vain", "holds the Lease, and neither steers nor offers"
 
     def _lasts(self, kind: str, pod: Pod, text: str) -> None:
@@ -211,13 +208,19 @@ def leads_to(state: CloudState, pod: Pod) -> bool:
     for number, address in enumerate(pod.addresses, start=1):
         if number - 1 in pod.without:
             continue
-        for table in state.tables:
+        for table in selected(state, pod):
             route = table.route_to(host(address))
             if route is not None and route.target == GATEWAY:
                 continue
             if route is None or route.target.id != pod.node.eni(number):
                 return False
     return True
+
+
+def selected(state: CloudState, pod: Pod) -> list[RouteTable]:
+    """Give the tables that a pod was told of; all, where it was told of none."""
+    named = pod.settings.tables
+    return [t for t in state.tables if not named or t.id in named]
 
 
 def unsettled(stage: Stage) -> Iterator[str]:
@@ -228,15 +231,20 @@ def unsettled(stage: Stage) -> Iterator[str]:
         yield from _standby_unsettled(stage)
         return
     living = [p for p in stage.members if p.alive]
+    # Who can't read EC2 can't be at rest, nor mark what it has not read back.
+    readable = not stage.world.ec2.ills.reads and not stage.plan.agents
     for number, address in enumerate(stage.addresses, start=1):
-        owners = set(stage.world.owners(address)) - {GATEWAY.id}
+        tables = selected(stage.world.ec2.state, stage.members[0])
+        routes = (t.route_to(host(address)) for t in tables)
+        owners = {"none" if r is None else r.target.id for r in routes} - {GATEWAY.id}
         if len(owners) != 1 or not owners <= {p.node.eni(number) for p in living}:
             yield f"{address} leads to {sorted(owners)}"
     for pod in living:
         report = pod.last
-        if report is None or not report.observed or report.waiting or report.changed:
+        restless = report is None or not report.observed or report.waiting or report.changed
+        if restless and readable:
             yield f"the agent of {pod.name} is not at rest"
-    if stage.plan.group is In.ALONE:
+    if stage.plan.group is In.ALONE and readable:
         yield from _wrong_kernel(stage)
     unread = [p.name for p in stage.others if p.read is None or stage.world.now > p.read + UNREAD]
     if unread:
@@ -246,8 +254,15 @@ def unsettled(stage: Stage) -> Iterator[str]:
 def _standby_unsettled(stage: Stage) -> Iterator[str]:
     world = stage.world
     holders = [p for p in stage.members if p.holds]
-    if not stage.plan.two_leases and len(holders) != 1:
-        yield f"{len(holders)} agents hold it"
+    if stage.plan.two_leases:
+        if not any(leads_to(world.ec2.state, p) for p in stage.members if p.alive and p.serving):
+            yield f"the routes lead to {_shown(stage)}"
+        return
+    if len(holders) != 1:
+        others = [
+            f"{p.name} ({', '.join(sorted(p.conditions()))})" for p in stage.members if p.alive
+        ]
+        yield f"{len(holders)} agents hold it; alive: {', '.join(others)}"
     for pod in holders:
         lease = world.kube.leases[pod.settings.lease_name].record
         if lease is None or lease.holder != pod.identity:
@@ -315,8 +330,7 @@ def _too_many_moves(stage: Stage) -> Iterator[str]:
     """Without a Lease each claim and each upset moves a route once and back."""
     plan, world = stage.plan, stage.world
     claims = sum(max(0, p.fresh_starts - 1) for p in stage.members)
-    upset = {"stolen", "dropped", "address gone", "detached", "pointed at the other"}
-    upsets = sum(f.kind in upset for f in plan.faults) + world.ec2.landed_late
+    upsets = sum(FAULTS[f.kind].upsets for f in plan.faults) + world.ec2.landed_late
     bound = TIE + 2 * (claims + upsets)
     owners: dict[tuple[str, Network], list[str]] = {}
     for write in world.ec2.writes:
@@ -335,7 +349,7 @@ def _marked_too_early(stage: Stage) -> Iterator[str]:
             number = next(n for n, a in enumerate(pod.addresses, 1) if host(a) == destination)
             ours = pod.node.eni(number)
             states = [
-                [t.route_to(destination) for t in s.tables]
+                [t.route_to(destination) for t in selected(s, pod)]
                 for s in stage.world.ec2.shown_between(at - BEHIND, at)
             ]
             right = any(

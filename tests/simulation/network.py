@@ -42,7 +42,7 @@ class Network:
         """The share of lost datagrams."""
         self.delay = (0.0005, 0.002)
         self.prefer: dict[str, str] = {}
-        """To which zone new connections to a service lead."""
+        """To which zone a process's first connection to a service leads."""
         self.holds = True
         """Whether kernels keep what a closed path did not carry, and send it again."""
         self._silenced: dict[str, float] = {}
@@ -271,7 +271,7 @@ class Client:
             return self._idle.pop()
         zones = list(service.zones)
         hub.luck.shuffle(zones)
-        first = network.prefer.get(service.name)
+        first = network.prefer.get(service.name) if self.calls == 1 else None
         if first is not None:
             zones.sort(key=lambda z: z != first)
         for zone in zones if service.addresses else zones[:1]:

@@ -57,10 +57,11 @@ class App:
     well: bool = True
     flips: float = 0.0
     """Seconds after which its health turns, again and again; 0 for never."""
+    turn: int = 0
 
     def is_well(self, now: float) -> bool:
         """Tell whether it serves."""
-        return self.well and not (self.flips and int(now / self.flips) % 2)
+        return self.well and not (self.flips and int(now / self.flips + self.turn) % 2)
 
 
 class SimKernel:
@@ -177,6 +178,7 @@ class Pod:
             fall=settings.health_fall,
             clock=clock,
             tasks=process,
+            failed=self.bug,
         )
         self.gate = gate = parts.gate(Gate(checks if self.checked else None))
         self.agent = agent = PodAgent(

@@ -52,22 +52,22 @@ _ROWS = {
     "A1": Row(
         schedule=pair(when(20, "describes fail"), when(60, "node lost"), within=SOON),
         why="describes fail for good, then the holder's node is lost: nobody takes over",
-        said="0 agents hold it",
+        said="alive: b2 (TRANSIENT, UNFIT)",
     ),
     "A1-throttled": Row(
         schedule=pair(when(20, "describes are throttled"), when(60, "node lost"), within=SOON),
         why="the same, throttled",
-        said="0 agents hold it",
+        said="alive: b2 (TRANSIENT, UNFIT)",
     ),
     "A1-yield": Row(
         schedule=pair(when(20, "describes fail"), when(60, "yield"), within=SOON),
         why="the same, and the holder yields: no hand-over",
-        said="0 agents hold it",
+        said="YIELDED), b2 (TRANSIENT, UNFIT)",
     ),
     "A2": Row(
         schedule=pair(when(20, "describes hang"), when(60, "node lost"), within=SOON),
         why="the same, and the describes hang",
-        said="0 agents hold it",
+        said="alive: b2 (TRANSIENT, UNFIT)",
     ),
     "A3": Row(
         schedule=alone(when(0, "describes fail"), starts=(1.0,), named_tables=True, within=12.0),
@@ -88,7 +88,7 @@ _ROWS = {
     "A5": Row(
         schedule=pair(when(25, "zone lost"), heartbeat=0.1, leads_to="a", within=1.5),
         why="the standby's connections lead into the zone that is lost",
-        said="0 agents hold it",
+        said="alive: b2 ()",
     ),
     "A6": Row(
         schedule=pair(when(0, "api crawls", amount=0.1), within=60.0),
@@ -169,9 +169,9 @@ _ROWS = {
         said="is not ready: the Lease belongs to",
     ),
     "B4": Row(
-        schedule=pair(when(60, "wall clock"), two_leases=True, watched=240.0),
+        schedule=pair(two_leases=True, until=60.0, watched=240.0),
         why="two Leases with the same addresses write against each other",
-        said="writes of 4 routes in a minute",
+        said="writes after everything was right",
     ),
     "B5": Row(
         schedule=alone(
@@ -183,10 +183,19 @@ _ROWS = {
         why="a table that is stolen twice by an ENI without an agent is yielded by half the pods",
         said="leads to ['eni-a2', 'eni-b2']",
     ),
-    "B6": Row(
-        schedule=pair(
-            when(0, "writes denied"), when(30, "wall clock"), within=120.0, watched=120.0
+    "B5-other": Row(
+        schedule=alone(
+            when(40, "pointed at the other"),
+            when(300, "pointed at the other"),
+            tables=3,
+            nodes="a",
         ),
+        why="the other half of the pods: they keep what is theirs, and have to go on doing so",
+        said="",
+        is_open=False,
+    ),
+    "B6": Row(
+        schedule=pair(when(0, "writes denied"), until=30.0, within=120.0, watched=120.0),
         why="every write of the holder is denied: it tells that all is right, and offers nothing",
         said="tells that its takeover is complete: untrue",
     ),
@@ -195,7 +204,7 @@ _ROWS = {
             when(20, "health flips", seconds=300.0), tables=20, checked=True, watched=320.0
         ),
         why="a health that comes and goes moves everything each time",
-        said="takeovers in a minute",
+        said="moves, where 8 are allowed",
     ),
     "B8": Row(
         schedule=pair(
@@ -206,6 +215,16 @@ _ROWS = {
         ),
         why="a standby that probes faster than its holder expects takes every partition for death",
         said="misled",
+    ),
+    "B9": Row(
+        schedule=pair(
+            when(20, "watch slow", amount=0.5),
+            when(25, "node lost at a renewal"),
+            heartbeat=0.1,
+            within=1.5,
+        ),
+        why="a late event of the dead holder's last renewal counts as life",
+        said="alive: b2 (HEARTBEAT_SILENT)",
     ),
     "S1": Row(
         schedule=pair(
@@ -218,17 +237,6 @@ _ROWS = {
         why="a holder whose link goes down in its first wave tells that the takeover is complete",
         said="tells that its takeover is complete: untrue",
         leads_here=lambda plan: _has(plan, "link down", "detached"),
-    ),
-    "S4": Row(
-        schedule=pair(when(20, "cut from ec2", amount=0.5), when(25, "link down"), within=10.0),
-        why="a pass that can't read EC2 tells nothing of the kernel: a lost link stays unseen",
-        said="and does not answer",
-    ),
-    "S3": Row(
-        schedule=pair(when(20, "datagrams late", amount=0.3, seconds=20.0), heartbeat=0.1),
-        why="heartbeats that come late and in disorder are taken for death; the API is well",
-        said="which is well, for dead: misled",
-        leads_here=lambda plan: _has(plan, "datagrams late", "datagrams lost"),
     ),
     "S2": Row(
         schedule=Schedule(
@@ -244,15 +252,16 @@ _ROWS = {
         said=" leads to ['eni-",
         leads_here=lambda plan: plan.group is In.RIVALS and abs(sum(plan.starts)) < 1.0,
     ),
-    "B9": Row(
-        schedule=pair(
-            when(20, "watch slow", amount=0.5),
-            when(25, "node lost at a renewal"),
-            heartbeat=0.1,
-            within=1.5,
-        ),
-        why="a late event of the dead holder's last renewal counts as life",
-        said="0 agents hold it",
+    "S3": Row(
+        schedule=pair(when(20, "datagrams late", amount=0.3, seconds=20.0), heartbeat=0.1),
+        why="heartbeats that come late and in disorder are taken for death; the API is well",
+        said="which is well, for dead: misled",
+        leads_here=lambda plan: _has(plan, "datagrams late", "datagrams lost"),
+    ),
+    "S4": Row(
+        schedule=pair(when(20, "cut from ec2", amount=0.5), when(25, "link down"), within=10.0),
+        why="a pass that can't read EC2 tells nothing of the kernel: a lost link stays unseen",
+        said="and does not answer",
     ),
 }
 

@@ -59,6 +59,8 @@ class Schedule:
     """Describes a second that EC2 lets all of them make, where that is limited."""
     within: float | None = None
     """Seconds from the last fault until everything is right, where a row says how many."""
+    until: float = 0.0
+    """When it is looked at first, though nothing happens."""
     watched: float = 0.0
     """Seconds for which it is looked at after the last fault, whether or not it is right."""
     faults: tuple[Fault, ...] = ()
@@ -66,7 +68,7 @@ class Schedule:
     @property
     def over(self) -> float:
         """When the last fault has ended, as far as faults end."""
-        return max([*self.starts, *(f.over for f in self.faults)])
+        return max([self.until, *self.starts, *(f.over for f in self.faults)])
 
     def only(self, kept: Iterable[int]) -> "Schedule":
         """Give the schedule with these faults alone."""
@@ -115,6 +117,7 @@ def drawn(seed: int, still_open: frozenset[str] = frozenset()) -> Schedule:
         preferred_zone=luck.choice("ab") if standby and luck.random() < 0.08 else None,
         waits=luck.choice((0.0, 0.01, luck.uniform(0, 1))) if group is In.RIVALS else 0.0,
         rate=Rate(burst=3, refill=3.0) if standby and rare > 0.97 else RATE,
+        named_tables=0.05 < rare < 0.15,
         two_leases=standby and rare < 0.03 and "B4" not in still_open,
         agents=50 if group is In.ALONE and rare < 0.01 and "A9" not in still_open else 0,
         describes=3.5 if group is In.ALONE and rare < 0.01 and "A9" not in still_open else None,

@@ -63,6 +63,7 @@ class Stage:
         self.members: list[Pod] = []
         """The group's pods, the latest at each place."""
         self._revisions: dict[str, int] = {}
+        self._before: tuple[Settings, tuple[Address, ...]] = self.template, self.addresses
         self._layers: dict[str, list[list[object]]] = {}
         self._born = 0
         for node, start in zip(plan.nodes, plan.starts, strict=False):
@@ -172,6 +173,7 @@ class Stage:
     def roll(self, change: str, fault: Fault) -> None:
         """Change the Deployment's template; its controller does the rest, by readiness."""
         settings = self.template
+        self._before = settings, self.addresses
         match change:
             case "heartbeat":
                 settings = replace(settings, heartbeat=settings.heartbeat / 5)
@@ -186,7 +188,8 @@ class Stage:
         self.world.say(f"rollout {self.revision}: {change or 'the same again'} ({fault.place})")
 
     def roll_back(self) -> None:
-        """Undo a rollout that changed nothing but the template's number."""
+        """Undo the last rollout."""
+        self.template, self.addresses = self._before
         self._revised(self.revision - 1)
 
     def _revised(self, revision: int) -> None:

@@ -60,8 +60,12 @@ def here(settings: Settings, environ: Mapping[str, str]) -> Worlds:
         kernel=IpRoute(),
         metadata=Imds(allow_v1=settings.imds_v1, environ=environ),
         cloud=Ec2(route_role=settings.route_role),
-        gate=Gate(checks(settings, SystemClock(), Threads())),
+        gate=Gate(checks(settings, SystemClock(), Threads(), _raise)),
     )
+
+
+def _raise(bug: Exception) -> None:
+    raise bug
 
 
 def region(settings: Settings) -> str:

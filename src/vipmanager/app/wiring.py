@@ -63,7 +63,7 @@ def live(settings: Settings, life: Life, environ: Mapping[str, str]) -> int:
     events = _events(kube, environ, log) if kube and settings.kubernetes_events else None
     if events is not None:
         reporters.append(events)
-    gate = Gate(checks(settings, clock, tasks))
+    gate = Gate(checks(settings, clock, tasks, life.fail))
     candidate = None
     if kube and settings.leader_election:
         from vipmanager.app.standby import Surroundings, candidacy  # noqa: PLC0415 - 200 ms

@@ -22,6 +22,7 @@ class Checks:
         fall: int,
         clock: Clock,
         tasks: Tasks,
+        failed: Callable[[Exception], None],
     ) -> None:
         """Check nothing yet.
 
@@ -33,11 +34,12 @@ class Checks:
             fall: failed checks in a row that make it unhealthy.
             clock: monotonic time.
             tasks: where the checks run, beside everything else.
+            failed: takes a bug, which has ended the checks.
         """
         self._examine = examine
         self._interval = interval
         self._rise, self._fall = rise, fall
-        self._clock, self._tasks = clock, tasks
+        self._clock, self._tasks, self._failed = clock, tasks, failed
         self._changed: list[Changed] = []
         self._closing = tasks.condition()
         self._closed = False
@@ -69,12 +71,15 @@ class Checks:
                 changed(pulse.health, pulse.why)
 
     def _live(self) -> None:
-        while not self._closed:
-            began = self._clock.now()
-            self.check()
-            left = began + self._interval - self._clock.now()
-            with self._closing:
-                self._closing.wait_for(lambda: self._closed, max(0.0, left))
+        try:
+            while not self._closed:
+                began = self._clock.now()
+                self.check()
+                left = began + self._interval - self._clock.now()
+                with self._closing:
+                    self._closing.wait_for(lambda: self._closed, max(0.0, left))
+        except Exception as bug:  # noqa: BLE001 - it has to end the agent
+            self._failed(bug)
 
     def _look(self) -> Pulse:
         try:

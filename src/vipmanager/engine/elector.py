@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from vipmanager.core import order
@@ -79,7 +80,9 @@ class Elector:
         self._steering, self._inbox, self._clock, self._tasks = steering, inbox, clock, tasks
         self._events: deque[Event] = deque()
         self._arrived = tasks.condition()
-        self._leasing = Leasing(candidate.lease, spawn=self._spawn, put=self._put, clock=clock)
+        self._leasing = Leasing(
+            candidate.lease, spawn=partial(self._spawn, "lease"), put=self._put, clock=clock
+        )
         self._fit = replace(UNKNOWN, healthy=healthy)
         self._fit_lock = threading.Lock()
         self._state: State | None = None
@@ -107,12 +110,12 @@ class Elector:
         with self._fit_lock:
             before, self._fit = self._fit, fitness(report, self._fit)
             now = self._fit
+            if now != before and self._state is not None:
+                self._put(FitnessChanged(now))
         if self._state is None:
             if not now.may_take:
                 return
             self._start(report)
-        if now != before:
-            self._put(FitnessChanged(now))
         if report.fresh:
             self._routes_read(report)
 
@@ -274,7 +277,7 @@ class Elector:
             return WaveEnded(generation=generation, outcome=self._steering.run(fence))
 
         self._fence = fence
-        self._spawn(wave)
+        self._spawn("wave", wave)
 
     def _role(self, role: Role, why: str, state: State, now: float) -> None:
         self._steering.become(role)
@@ -289,14 +292,14 @@ class Elector:
         if hold is None:
             self._inbox.put(CHANGED)  # to read what the next holder writes
 
-    def _spawn(self, call: Callable[[], Event]) -> None:
+    def _spawn(self, name: str, call: Callable[[], Event]) -> None:
         def run() -> None:
             try:
                 self._put(call())
             except Exception as bug:  # noqa: BLE001 - it has to end the agent
                 self._candidate.failed(bug)
 
-        self._tasks.start("lease", run)
+        self._tasks.start(name, run)
 
     def _put(self, event: Event) -> None:
         with self._arrived:
