@@ -25,7 +25,7 @@ from vipmanager.engine.loop import Ending
 from vipmanager.engine.passes import NETLINK
 from vipmanager.engine.pod_agent import Outside, PodAgent
 from vipmanager.engine.wave import Pace
-from vipmanager.ports import Channel, Clock, Cloud, Kernel, Lease
+from vipmanager.ports import Channel, Cloud, Kernel, Lease
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -43,7 +43,6 @@ class Parts:
     cloud: Callable[[Cloud], Cloud] = lambda cloud: cloud
     kernel: Callable[[Kernel], Kernel] = lambda kernel: kernel
     gate: Callable[[Gate], Gate] = lambda gate: gate
-    clock: Callable[[Clock], Clock] = lambda clock: clock
     channel: Callable[[Channel], Channel] = lambda channel: channel
 
 
@@ -161,22 +160,21 @@ class Pod:
         self.fresh_starts += not any(r.table == 8600 for r in self.kernel.state.routes)
         self.inbox = inbox = Inbox(process)
         parts, settings = self.parts, self.settings
-        clock = parts.clock(process)
         cloud = Ec2Client(world.ec2, process, self.name)
         outside = Outside(
             kernel=parts.kernel(SimKernel(self, process)),
             metadata=Imds(world.hub, self.imds),
             cloud=parts.cloud(cloud),
-            clock=clock,
+            clock=process,
             tasks=process,
-            pace=Pace(settings.rate, clock),
+            pace=Pace(settings.rate, process),
         )
         checks = Checks(
             self._examine,
             interval=settings.health_interval,
             rise=settings.health_rise,
             fall=settings.health_fall,
-            clock=clock,
+            clock=process,
             tasks=process,
             failed=self.bug,
         )
