@@ -1,6 +1,7 @@
 """Every test runs in the lab's sandbox: whatever happens, nothing is left on the machine."""
 
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,3 +20,11 @@ def pytest_configure(config: pytest.Config) -> None:
         sandbox.enter([sys.executable, *sys.orig_argv[1:]])
     except sandbox.SandboxError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(autouse=True)
+def simulated_worlds_end() -> Iterator[None]:
+    yield
+    if "simulation.world" in sys.modules:
+        for world in tuple(sys.modules["simulation.world"].LIVING):
+            world.end()

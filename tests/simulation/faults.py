@@ -246,11 +246,16 @@ def _cut_apart(stage: "Stage", fault: Fault) -> Undo:
 
 
 def _flicker(stage: "Stage", fault: Fault) -> Undo:
-    """A channel that comes and goes, while the API is too bad for a veto."""
-    world, often = stage.world, replace(fault, amount=0.5)
+    """A channel that comes and goes, and with it the holder's way to the API: there is no veto."""
+
+    def cut() -> None:
+        pod = next((p for p in stage.members if p.holds), stage.place(fault))
+        now = replace(fault, place=stage.members.index(pod), seconds=1.6, amount=0.5)
+        stage.befall(replace(now, kind="cut apart"))
+        stage.befall(replace(now, kind="cut from api"))
+
     for turn in range(3):
-        world.hub.after(turn * 3.2, stage.befall, replace(often, kind="cut apart", seconds=1.6))
-    world.hub.after(9.6, stage.lay("kube.service.lost", 0.3 + 0.3 * fault.amount))
+        stage.world.hub.after(turn * 3.2, cut)
     return lambda: None
 
 

@@ -55,10 +55,15 @@ class Acquired:
     """Whether heartbeats called an agent dead that was alive and awake."""
 
 
+LIVING: "set[World]" = set()
+"""Worlds that have not ended."""
+
+
 class World:
     """The truth."""
 
     def __init__(self, seed: int = 0, *, tables: int = 2) -> None:
+        LIVING.add(self)
         random.seed(seed)  # the agents draw jitter from it
         self.hub = Hub(seed)
         self.network = Network(self.hub)
@@ -173,7 +178,8 @@ class World:
             self.trace(f"{self.hub.now:8.3f}  {text}")
 
     def end(self) -> None:
-        """Kill what still lives."""
+        """Kill what still lives: work that waits keeps its whole world in memory."""
+        LIVING.discard(self)
         for pod in self.pods:
             if pod.process is not None:
                 pod.process.kill()
