@@ -210,6 +210,7 @@ class Kube:
         from lightkube import Client, KubeConfig  # noqa: PLC0415 - 200 ms
         from lightkube.config.models import Cluster, User  # noqa: PLC0415
 
+        _learn_models()
         host = self._environ.get("KUBERNETES_SERVICE_HOST", "")
         port = self._environ.get("KUBERNETES_SERVICE_PORT", "")
         if not host or not port:
@@ -298,6 +299,22 @@ def _refused(what: str, verb: str, resource: str, error: "ApiError") -> Failure:
         return Transient(text, "it is tried again")
     kind, hint = _MEANS.get(code, (Permanent, ""))
     return kind(text, hint.format(verb=verb, resource=resource))
+
+
+_LEARNING = threading.Lock()
+
+
+def _learn_models() -> None:
+    """Use lightkube's models once, on one thread.
+
+    msgspec makes what it knows of a model at its first use. Two threads that are the first at the
+    same time end the process (seen with msgspec 0.22 and lightkube 1.0: SIGSEGV in `convert`).
+    """
+    from lightkube.models.meta_v1 import ObjectMeta, Status  # noqa: PLC0415 - slow to import
+
+    with _LEARNING:
+        ObjectMeta.from_dict({})
+        Status.from_dict({})
 
 
 @cache

@@ -1,46 +1,96 @@
 """The `Tasks` and `Clock` ports on this machine: threads, and its clocks."""
 
+import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from vipmanager.ports import Condition
 
 T = TypeVar("T")
 
+IDLE = 4
+"""Threads that wait for the next work: a pass reads three things at once."""
+
 
 class Threads:
-    """Each piece of work on a thread of its own, which does not keep the process alive."""
+    """Each piece of work on a thread, which does not keep the process alive.
 
-    def start(self, name: str, work: Callable[[], T]) -> "_Thread[T]":
+    Threads are used again, since the memory of one that ends is seldom given back.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[_Worker] = []
+        self._lock = threading.Lock()
+
+    def start(self, name: str, work: Callable[[], T]) -> "_Task[T]":
         """Begin some work."""
-        return _Thread(name, work)
+        task = _Task(work)
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        if worker is None:
+            worker = _Worker(self._keep)
+            worker.start()
+        worker.name = name
+        worker.todo.put(task)
+        return task
 
     def condition(self) -> Condition:
         """Make a condition."""
         return threading.Condition()
 
+    def _keep(self, worker: "_Worker") -> bool:
+        with self._lock:
+            if len(self._idle) >= IDLE:
+                return False
+            self._idle.append(worker)
+            return True
 
-class _Thread(Generic[T]):
-    def __init__(self, name: str, work: Callable[[], T]) -> None:
-        self._work = work
-        self._given: list[T] = []
-        self._raised: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+
+class _Worker(threading.Thread):
+    """A thread that does one piece of work after the other."""
+
+    def __init__(self, keep: "Callable[[_Worker], bool]") -> None:
+        super().__init__(daemon=True)
+        self._keep = keep
+        self.todo: queue.SimpleQueue[_Task[Any]] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        while True:
+            _perform(self.todo.get())
+            if not self._keep(self):
+                return
+
+
+class _Task(Generic[T]):
+    """Work, and what became of it."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self.work: Callable[[], T] | None = work
+        self.over = threading.Event()
+        self.given: list[T] = []
+        self.raised: Exception | None = None
 
     def result(self) -> T:
-        self._thread.join()
-        if self._raised is not None:
-            raise self._raised
-        return self._given[0]
-
-    def _run(self) -> None:
+        self.over.wait()
+        if self.raised is None:
+            return self.given[0]
         try:
-            self._given.append(self._work())
-        except Exception as error:  # noqa: BLE001 - raised again by result()
-            self._raised = error
+            raise self.raised
+        finally:
+            del self  # the failure's frames would keep the task, and the task the failure
+
+
+def _perform(task: "_Task[Any]") -> None:
+    work, task.work = task.work, None
+    try:
+        task.given.append(work())  # type: ignore[misc]
+    except Exception as error:  # noqa: BLE001 - raised again by result()
+        task.raised = error
+    over = task.over
+    del task, work  # as in `result`
+    over.set()
 
 
 class SystemClock:
