@@ -307,7 +307,7 @@ VARIANTS = {
         parts=_times(fence=float("inf")), said="too late", seeds=(391, 580, 693)
     ),
     "the Lease is looked at in memory": Variant(
-        parts=Parts(lease=FromMemory), said="too late", seeds=(3, 1115)
+        parts=Parts(lease=FromMemory), said="too late", seeds=(3, 1115, 3132)
     ),
     "no compare-and-swap": Variant(
         parts=Parts(lease=LastOneWins), said="both held generation", seeds=(4, 17, 18)
