@@ -1,6 +1,5 @@
 """Everything around the agents: nodes in zones, a network, EC2, Kubernetes, and what is true."""
 
-import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -34,6 +33,7 @@ from vipmanager.core.values import (
 from vipmanager.core.values import (
     Network as Cidr,
 )
+from vipmanager.engine.luck import LUCK
 
 ADDRESSES = (ip_address("192.168.0.1"), ip_address("192.168.0.2"))
 NODES = {"a": "a", "b": "b", "c": "a", "d": "b"}
@@ -64,7 +64,7 @@ class World:
 
     def __init__(self, seed: int = 0, *, tables: int = 2) -> None:
         LIVING.add(self)
-        random.seed(seed)  # the agents draw jitter from it
+        LUCK.seed(seed)
         self.hub = Hub(seed)
         self.network = Network(self.hub)
         for service in ("ec2", "kube"):

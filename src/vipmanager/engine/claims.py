@@ -1,6 +1,5 @@
 """The rule without a Lease: claim, hold, yield (`core/claim.py`), and what it remembers."""
 
-import random
 from collections.abc import Callable, Sequence
 
 from vipmanager.core import claim
@@ -15,6 +14,7 @@ from vipmanager.core.plan import Plan
 from vipmanager.core.podnet import held, is_mark
 from vipmanager.core.report import Done, Report
 from vipmanager.core.values import EniId, KernelState, Network, Steer, TargetKind
+from vipmanager.engine.luck import LUCK
 from vipmanager.engine.observe import Observer
 from vipmanager.engine.rule import Decided, Destinations
 from vipmanager.engine.wave import Wave
@@ -74,7 +74,7 @@ class Claims:
             lost=lost,
             memory=self._memory,
             now=self._clock.now(),
-            luck=random.random(),  # noqa: S311 - jitter
+            luck=LUCK.random(),
         )
         return judgement if self._shut is None else held_back(judgement, self._shut, lost=lost)
 

@@ -1,11 +1,11 @@
 """The two lives of the agent: until it is right, or for as long as the pod lives."""
 
-import random
 from enum import Enum
 
 from vipmanager.core.report import Report
 from vipmanager.core.schedule import next_look
 from vipmanager.core.settings import Settings
+from vipmanager.engine.luck import LUCK
 from vipmanager.engine.passes import NETLINK, Passes
 from vipmanager.ports import Clock, Inbox, Reporter
 
@@ -73,7 +73,7 @@ class Loop:
         return report
 
     def _delay(self, report: Report, attempt: int) -> float:
-        luck = random.random()  # noqa: S311 - jitter
+        luck = LUCK.random()
         return next_look(report, attempt=attempt, luck=luck, resync=self._settings.resync)
 
     def _rest(self, seconds: float) -> tuple[str, ...]:

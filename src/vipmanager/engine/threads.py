@@ -1,5 +1,6 @@
 """The `Tasks` and `Clock` ports on this machine: threads, and its clocks."""
 
+import itertools
 import queue
 import threading
 import time
@@ -17,20 +18,22 @@ IDLE = 4
 class Threads:
     """Each piece of work on a thread, which does not keep the process alive.
 
-    Threads are used again, since the memory of one that ends is seldom given back.
+    Threads are used again, the oldest first: memory that one has used is seldom given back.
     """
 
     def __init__(self) -> None:
         self._idle: list[_Worker] = []
+        """From the oldest to the youngest."""
+        self._made = itertools.count()
         self._lock = threading.Lock()
 
     def start(self, name: str, work: Callable[[], T]) -> "_Task[T]":
         """Begin some work."""
         task = _Task(work)
         with self._lock:
-            worker = self._idle.pop() if self._idle else None
+            worker = self._idle.pop(0) if self._idle else None
         if worker is None:
-            worker = _Worker(self._keep)
+            worker = _Worker(next(self._made), self._keep)
             worker.start()
         worker.name = name
         worker.todo.put(task)
@@ -40,27 +43,28 @@ class Threads:
         """Make a condition."""
         return threading.Condition()
 
-    def _keep(self, worker: "_Worker") -> bool:
+    def _keep(self, worker: "_Worker") -> None:
         with self._lock:
-            if len(self._idle) >= IDLE:
-                return False
-            self._idle.append(worker)
-            return True
+            self._idle = sorted((*self._idle, worker), key=lambda w: w.number)
+            youngest = self._idle.pop() if len(self._idle) > IDLE else None
+        if youngest is not None:
+            youngest.todo.put(None)
 
 
 class _Worker(threading.Thread):
     """A thread that does one piece of work after the other."""
 
-    def __init__(self, keep: "Callable[[_Worker], bool]") -> None:
+    def __init__(self, number: int, keep: "Callable[[_Worker], None]") -> None:
         super().__init__(daemon=True)
-        self._keep = keep
-        self.todo: queue.SimpleQueue[_Task[Any]] = queue.SimpleQueue()
+        self.number, self._keep = number, keep
+        self.todo: queue.SimpleQueue[_Task[Any] | None] = queue.SimpleQueue()
+        """None ends it."""
 
     def run(self) -> None:
-        while True:
-            _perform(self.todo.get())
-            if not self._keep(self):
-                return
+        while (task := self.todo.get()) is not None:
+            _perform(task)
+            del task
+            self._keep(self)
 
 
 class _Task(Generic[T]):

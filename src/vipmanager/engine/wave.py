@@ -1,6 +1,5 @@
 """Many cloud writes at once: bounded, paced by the bucket, each retried on its own."""
 
-import random
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from vipmanager.core.failures import Conflict, Failure, Throttled, Transient
 from vipmanager.core.report import Done
 from vipmanager.core.retry import Bucket, backoff
 from vipmanager.core.settings import Rate
+from vipmanager.engine.luck import LUCK
 from vipmanager.ports import Clock, Cloud, Inbox, Tasks
 
 PARALLEL = 32
@@ -164,7 +164,7 @@ class Wave:
             except Transient as passing:
                 failure = passing
                 attempt += 1
-                self._inbox.pause(backoff(attempt, random.random()))  # noqa: S311 - jitter
+                self._inbox.pause(backoff(attempt, LUCK.random()))
             except Failure as lasting:
                 return self._done(action, called, lasting)
             else:
