@@ -160,9 +160,14 @@ def pod(zone: str = "a") -> KernelState:
 
 
 def node(zone: str = "a", *, listed: bool = True) -> NodeMetadata:
-    mine = [eni(zone, n) for n in (1, 2)]
+    return imds(f"i-{zone}", [eni(zone, n) for n in (1, 2)] if listed else [])
+
+
+def imds(instance: str, enis: Iterable[Eni]) -> NodeMetadata:
+    """What IMDS tells of an instance with these ENIs."""
+    subnets, listed = {s.id: s for s in SUBNETS}, tuple(enis)
     return NodeMetadata(
-        instance=InstanceId(f"i-{zone}"),
+        instance=InstanceId(instance),
         region="eu-central-1",
         enis=tuple(
             MetadataEni(
@@ -170,14 +175,12 @@ def node(zone: str = "a", *, listed: bool = True) -> NodeMetadata:
                 id=e.id,
                 vpc=e.vpc,
                 subnet=e.subnet,
-                subnet_ipv4=next(s for s in SUBNETS if s.id == e.subnet).ipv4,
+                subnet_ipv4=subnets[e.subnet].ipv4,
                 device_index=e.device_index,
             )
-            for e in mine
-        )
-        if listed
-        else (),
-        macs=frozenset(e.mac for e in mine) if listed else frozenset(),
+            for e in listed
+        ),
+        macs=frozenset(e.mac for e in listed),
     )
 
 

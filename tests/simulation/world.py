@@ -25,7 +25,6 @@ from vipmanager.core.values import (
     InstanceId,
     KernelState,
     Mac,
-    MetadataEni,
     NodeMetadata,
     RouteTable,
     host,
@@ -114,24 +113,7 @@ class World:
 
     def node_data(self, node: Node) -> NodeMetadata:
         """Give what IMDS tells on a node."""
-        enis = _enis(node)
-        subnets = {s.id: s for s in worlds.SUBNETS}
-        return NodeMetadata(
-            instance=InstanceId(f"i-{node.letter}"),
-            region="eu-central-1",
-            enis=tuple(
-                MetadataEni(
-                    mac=e.mac,
-                    id=e.id,
-                    vpc=e.vpc,
-                    subnet=e.subnet,
-                    subnet_ipv4=subnets[e.subnet].ipv4,
-                    device_index=e.device_index,
-                )
-                for e in enis
-            ),
-            macs=frozenset(e.mac for e in enis),
-        )
+        return worlds.imds(f"i-{node.letter}", _enis(node))
 
     def pod(
         self,
