@@ -5,6 +5,7 @@ from collections.abc import Callable
 from vipmanager.core.failures import Failure
 from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.healthcheck import SLOWEST, AppHealth, Pulse
+from vipmanager.engine.beside import ends_on_a_bug
 from vipmanager.ports import Clock, Tasks
 
 Changed = Callable[[AppHealth, str], None]
@@ -52,7 +53,7 @@ class Checks:
 
     def start(self) -> None:
         """Check at once, and then regularly until `close`."""
-        self._tasks.start("health", self._live)
+        self._tasks.start("health", ends_on_a_bug(self._live, self._failed))
 
     def close(self) -> None:
         """Begin no further check, and tell nothing more."""
@@ -71,15 +72,12 @@ class Checks:
                 changed(pulse.health, pulse.why)
 
     def _live(self) -> None:
-        try:
-            while not self._closed:
-                began = self._clock.now()
-                self.check()
-                left = began + self._interval - self._clock.now()
-                with self._closing:
-                    self._closing.wait_for(lambda: self._closed, max(0.0, left))
-        except Exception as bug:  # noqa: BLE001 - it has to end the agent
-            self._failed(bug)
+        while not self._closed:
+            began = self._clock.now()
+            self.check()
+            left = began + self._interval - self._clock.now()
+            with self._closing:
+                self._closing.wait_for(lambda: self._closed, max(0.0, left))
 
     def _look(self) -> Pulse:
         try:

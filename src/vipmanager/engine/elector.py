@@ -41,6 +41,7 @@ from vipmanager.core.fitness import fitness
 from vipmanager.core.heartbeat import Count, Trouble
 from vipmanager.core.report import Report
 from vipmanager.core.tenure import Tenure
+from vipmanager.engine.beside import ends_on_a_bug
 from vipmanager.engine.candidate import Candidate
 from vipmanager.engine.leasing import Leasing
 from vipmanager.engine.lookout import CHANGED, EVERY, Lookout
@@ -203,14 +204,11 @@ class Elector:
         self._state = State(me=me, settings=candidate.settings)
         self._put(FitnessChanged(self._fit))
         self._leasing.watch()
-        self._tasks.start("elector", self._live)
+        self._tasks.start("elector", ends_on_a_bug(self._live, candidate.failed))
 
     def _live(self) -> None:
-        try:
-            while True:
-                self._turn()
-        except Exception as bug:  # noqa: BLE001 - it has to end the agent
-            self._candidate.failed(bug)
+        while True:
+            self._turn()
 
     def _turn(self) -> None:
         """Take in one event, or let time pass."""
@@ -293,13 +291,8 @@ class Elector:
             self._inbox.put(CHANGED)  # to read what the next holder writes
 
     def _spawn(self, name: str, call: Callable[[], Event]) -> None:
-        def run() -> None:
-            try:
-                self._put(call())
-            except Exception as bug:  # noqa: BLE001 - it has to end the agent
-                self._candidate.failed(bug)
-
-        self._tasks.start(name, run)
+        work = ends_on_a_bug(lambda: self._put(call()), self._candidate.failed)
+        self._tasks.start(name, work)
 
     def _put(self, event: Event) -> None:
         with self._arrived:
