@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, field, replace
 
-from vipmanager.core.claim import Judgement, Memory, Verdict, judge
+from vipmanager.core.claim import judge
 from vipmanager.core.values import (
     CloudRoute,
+    DesiredRoute,
     EniId,
     Network,
     RouteTable,
-    Steer,
     Target,
     TargetKind,
 )
+from vipmanager.core.verdict import Decision, RouteHistory, Verdict
 from worlds import networks, route, table
 
 ADDRESS: Network = networks("192.168.0.1/32")[0]
@@ -48,22 +49,26 @@ class Story:
 
     held: bool = True
     eni: EniId = OURS
-    memory: Memory = field(default_factory=Memory)
-    lost: frozenset[EniId] = frozenset()
-    last: Judgement | None = None
+    memory: RouteHistory = field(default_factory=RouteHistory)
+    gone: frozenset[EniId] = frozenset()
+    orphaned: frozenset[EniId] = frozenset()
+    opened: float | None = None
+    last: Decision | None = None
 
-    def see(self, now: float, *what: str, luck: float = 0.5) -> list[Verdict]:
+    def see(self, now: float, *what: str, jitter: float = 0.5) -> list[Verdict]:
         """Judge what the tables show, and give the verdicts."""
         found = tables(*what)
-        steers = [Steer(table=t, destination=ADDRESS, eni=self.eni) for t in found]  # type: ignore[arg-type]
+        steers = [DesiredRoute(table=t, destination=ADDRESS, eni=self.eni) for t in found]  # type: ignore[arg-type]
         self.last = judge(
             steers,
             found,  # type: ignore[arg-type]
             held=frozenset({(ADDRESS, self.eni)}) if self.held else frozenset(),
-            lost=self.lost,
+            gone=self.gone,
             memory=self.memory,
             now=now,
-            luck=luck,
+            jitter=jitter,
+            opened={} if self.opened is None else {ADDRESS: self.opened},
+            orphaned={ADDRESS: self.orphaned},
         )
         self.memory = self.last.memory
         return [j.verdict for j in self.last.judged]
@@ -93,4 +98,4 @@ class Story:
 
 def with_lost(story: Story, *enis: str) -> Story:
     """The same story after these ENIs died."""
-    return replace(story, lost=frozenset(map(EniId, enis)))
+    return replace(story, gone=frozenset(map(EniId, enis)))

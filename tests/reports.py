@@ -1,12 +1,12 @@
 """Reports of passes, built from a few words."""
 
 from vipmanager.core.actions import AddRoute, CreateRoute
-from vipmanager.core.claim import Judged, Verdict
 from vipmanager.core.failures import Failure
 from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.podnet import held_mark
 from vipmanager.core.report import Done, Report
-from vipmanager.core.values import EniId, RouteTableId, Steer
+from vipmanager.core.values import DesiredRoute, EniId, RouteTableId
+from vipmanager.core.verdict import RouteDecision, Verdict
 from worlds import networks
 
 ADDRESS = networks("192.168.0.1/32")[0]
@@ -16,7 +16,7 @@ ENI = EniId("eni-a1")
 def report(
     *findings: Finding,
     done: tuple[Done, ...] = (),
-    judged: tuple[Judged, ...] = (),
+    judged: tuple[RouteDecision, ...] = (),
     observed: bool = True,
     recheck: float | None = None,
     number: int = 1,
@@ -35,7 +35,8 @@ def report(
 
 def wrote(table: int = 0, failure: Failure | None = None) -> Done:
     action = CreateRoute(
-        table=RouteTableId(f"rtb-{table:02}"), destination=ADDRESS, eni=ENI, reason="claim"
+        steer=DesiredRoute(table=RouteTableId(f"rtb-{table:02}"), destination=ADDRESS, eni=ENI),
+        reason="claim",
     )
     return Done(action=action, seconds=0.08, failure=failure)
 
@@ -46,9 +47,9 @@ def marked() -> Done:
     )
 
 
-def judged(verdict: Verdict, table: int = 0) -> Judged:
-    steer = Steer(table=RouteTableId(f"rtb-{table:02}"), destination=ADDRESS, eni=ENI)
-    return Judged(steer=steer, verdict=verdict, reason="", route=None)
+def judged(verdict: Verdict, table: int = 0) -> RouteDecision:
+    steer = DesiredRoute(table=RouteTableId(f"rtb-{table:02}"), destination=ADDRESS, eni=ENI)
+    return RouteDecision(steer=steer, verdict=verdict, reason="", route=None)
 
 
 def waiting(subject: str = "ec2") -> Finding:

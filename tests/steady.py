@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
 
-from staging import wait_until
-from vipmanager.lab.kube.kinds import LEASES
-from vipmanager.lab.replicas import Replica, Replicas
+from agent_fixtures import wait_until
+from vipmanager_lab.kube.kinds import LEASES
+from vipmanager_lab.replicas import Replica, Replicas
 
 SHORT = {"LeaseSeconds": "2"}
 """The least that the agent allows, so that an expiry takes little time."""

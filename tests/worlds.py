@@ -35,7 +35,12 @@ VPC = VpcId("vpc-1")
 V4, V6 = ip_network("10.0.0.0/16"), ip_network("2001:db8::/56")
 
 SUBNETS = tuple(
-    Subnet(id=SubnetId(i), vpc=VPC, networks=tuple(map(ip_network, networks)))
+    Subnet(
+        id=SubnetId(i),
+        vpc=VPC,
+        networks=tuple(map(ip_network, networks)),
+        zone="eu-central-1b" if i.startswith("subnet-b") else "eu-central-1a",
+    )
     for i, networks in {
         "subnet-a0": ("10.0.1.0/24",),
         "subnet-a1": ("10.0.11.0/24", "2001:db8:0:11::/64"),

@@ -37,14 +37,13 @@ NO_MANAGE_TAG: Final = "node.k8s.amazonaws.com/no_manage"
 """Keeps the VPC CNI's hands off the ENI (README of amazon-vpc-cni-k8s)."""
 
 TRANSIENT: Final = {
-    # EC2's own (EC2 error codes page), and what botocore takes for throttling.
-    *("Throttling", "RequestLimitExceeded", "EC2ThrottledException", "BandwidthLimitExceeded"),
-    *("InternalError", "InternalFailure", "ServerInternal", "ServiceUnavailable", "Unavailable"),
-    # EC2 does not know yet what it just made.
-    *("InvalidInstanceID.NotFound", "InvalidNetworkInterfaceID.NotFound"),
-    "InvalidAttachmentID.NotFound",
-    # The instance is pending; another call for the same event is at it.
-    *("IncorrectState", "IncorrectInstanceState", "InvalidNetworkInterface.InUse"),
+    # src/vipmanager/core/refusals.py
+    *("BandwidthLimitExceeded", "EC2ThrottledException", "IncorrectInstanceState"),
+    *("IncorrectState", "InternalError", "InternalFailure", "InvalidAttachmentID.NotFound"),
+    *("InvalidInstanceID.NotFound", "InvalidNetworkInterface.InUse"),
+    *("InvalidNetworkInterfaceID.NotFound", "RequestLimitExceeded", "RequestTimeout"),
+    *("ServerInternal", "ServiceUnavailable", "Throttling", "ThrottlingException", "Unavailable"),
+    # end of src/vipmanager/core/refusals.py
 }
 
 log = logging.getLogger(__name__)

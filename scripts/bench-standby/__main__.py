@@ -5,62 +5,58 @@ holder of the next one. Exits with 1 where a figure is over its budget.
 """
 
 import argparse
+import datetime as dt
+import itertools
 import json
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from course import Course, Kind, Run
+from cases import TABLES, Case, Kind, chosen
+from course import Course, Run
 from figures import missed, said, show, write
 
-from vipmanager.lab import sandbox
+from vipmanager.core.failures import Failure
+from vipmanager_lab import sandbox
+from vipmanager_lab.kubernetes.assets import KUBERNETES
+from vipmanager_lab.kubernetes.choice import kubernetes
+from vipmanager_lab.latency import LATENCIES
 
 ROOT = Path(__file__).parents[2]
 DOCS, BUILD = ROOT / "docs", ROOT / "build"
 _SLOW = 5
-"""So many of a kind's slowest runs leave their agents' logs in build/bench-standby: by outage,
-and by when every route was read back."""
+"""So many of a case's slowest runs leave their agents' logs in build/bench-standby: by outage, and
+by when the last route was written."""
 _FAILURES = 3
 """After so many runs in which nobody took over there is nothing to measure."""
+_WORDS = [kind.word for kind in Kind]
 
 
 def main() -> int:
     """Measure, print, write; non-zero where a budget is missed."""
-    parser = argparse.ArgumentParser(prog="make bench-standby", description=__doc__)
-    parser.add_argument(
-        "--runs", type=int, default=300, help="of a lost node; of the others a fifth [300]"
-    )
-    parser.add_argument(
-        "--kind",
-        choices=[kind.name.lower() for kind in Kind],
-        action="append",
-        help="only this kind; may be given several times",
-    )
-    parser.add_argument("--seed", type=int, help="of the moments of the blows; default: drawn")
-    parser.add_argument("--publish", action="store_true", help="write docs/bench-standby.* too")
-    arguments = parser.parse_args()
+    arguments = _arguments()
     if not sandbox.inside():
-        subprocess.run([sys.executable, "-m", "compileall", "-q", str(ROOT / "src")], check=True)
+        sources = [ROOT / "src", ROOT / "lab/src"]
+        subprocess.run([sys.executable, "-m", "compileall", "-q", *sources], check=True)
         sandbox.enter([sys.executable, *sys.argv])
     seed = arguments.seed
     if seed is None:
         seed = random.SystemRandom().randrange(1_000_000)
     print(f"seed {seed}", flush=True)
-    chosen = arguments.kind or [kind.name.lower() for kind in Kind]
     BUILD.mkdir(exist_ok=True)
-    runs = [
-        run
-        for kind in Kind
-        if kind.name.lower() in chosen
-        for run in _measure(kind, seed=seed, runs=_share(kind, arguments.runs))
-    ]
+    cases = chosen(
+        arguments.runs, arguments.only, arguments.latencies, arguments.tables, arguments.kubernetes
+    )
+    runs = list(_measure(cases, seed))
     show(runs)
     command = "make bench-standby" + (f" ARGS='{' '.join(sys.argv[1:])}'" if sys.argv[1:] else "")
+    measured = f"{dt.datetime.now(dt.UTC).date()}, `{command}`, seed {seed}"
     for target in [BUILD, *([DOCS] if arguments.publish else [])]:
-        write(target, runs, command=command, seed=seed)
+        write(target, runs, measured, keep=target is DOCS)
     _keep(runs)
     lines = missed(runs)
     for line in lines:
@@ -68,37 +64,100 @@ def main() -> int:
     return 1 if lines else 0
 
 
-def _share(kind: Kind, runs: int) -> int:
-    return runs if kind is Kind.LOSS else max(1, runs // 5)
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench-standby", description=__doc__)
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=300,
+        help="of a lost node, and of a lost zone; of the rest a part [%(default)s]",
+    )
+    parser.add_argument(
+        "--only",
+        type=_words(_WORDS),
+        default=_WORDS,
+        metavar="KIND,...",
+        help=f"only these of {', '.join(_WORDS)}",
+    )
+    parser.add_argument(
+        "--latencies",
+        type=_words(list(LATENCIES)),
+        default=list(LATENCIES),
+        metavar="NAME,...",
+        help=f"only these of {', '.join(LATENCIES)}",
+    )
+    parser.add_argument(
+        "--tables",
+        type=lambda text: [int(word) for word in text.split(",")],
+        default=[],
+        metavar="N,...",
+        help=f"with so many route tables [{','.join(map(str, TABLES))}; with few runs {TABLES[0]}]",
+    )
+    parser.add_argument(
+        "--kubernetes",
+        type=_words(KUBERNETES),
+        default=["own"],
+        metavar="NAME,...",
+        help="behind the lab's faults: own, or real, an API server of `make kubernetes`, or both",
+    )
+    parser.add_argument("--seed", type=int, help="of the moments of the blows; default: drawn")
+    parser.add_argument(
+        "--publish", action="store_true", help="put them into docs/bench-standby.*, too"
+    )
+    return parser.parse_args()
 
 
-def _measure(kind: Kind, *, seed: int, runs: int) -> Iterator[Run]:
-    """Run one kind, in a new world after each failure."""
-    done, failures = 0, 0
-    while done < runs and failures < _FAILURES:
-        try:
-            with Course(kind, seed + failures) as course:
-                while done < runs:
+def _words(known: Sequence[str]) -> "type[list[str]]":
+    """Give a type of argument: some of these words, with commas between."""
+
+    def read(text: str) -> list[str]:
+        words = text.split(",")
+        if unknown := [word for word in words if word not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]}: expected {', '.join(known)}")
+        return words
+
+    return read  # type: ignore[return-value]
+
+
+def _measure(cases: Sequence[tuple[Case, int]], seed: int) -> Iterator[Run]:
+    """Run the cases, those that can share a world in one, and in a new one after each failure."""
+    worlds = itertools.groupby(cases, key=lambda each: _world(each[0]))
+    for (tables, checked, which), group in worlds:
+        with kubernetes(which) as cluster, ExitStack() as stack:
+            course: Course | None = None
+            for case, often in group:
+                failures = 0
+                for number in range(1, often + 1):
                     began = time.monotonic()
-                    done += 1
-                    run = course.run(done)
+                    try:
+                        if course is None:
+                            course = Course(
+                                seed + failures, tables=tables, checked=checked, cluster=cluster
+                            )
+                            stack.callback(course.close)
+                        run = course.run(case, number)
+                    except (AssertionError, Failure) as error:
+                        failures += 1
+                        run = _failed(case, number, error)
+                        stack.close()
+                        course = None
                     took = time.monotonic() - began
-                    print(f"{kind.value} {done}: {said(run)} ({took:.1f} s)", flush=True)
+                    print(f"{case} {number}: {said(run)} ({took:.1f} s)", flush=True)
                     yield run
-        except AssertionError as error:
-            failures += 1
-            print(f"{kind.value} {done}: {error}", file=sys.stderr, flush=True)
-            evidence = BUILD / f"bench-standby-{kind.name.lower()}-{done}-failed.json"
-            evidence.write_text("\n".join(getattr(error, "__notes__", [])))
-            endless = float("inf")
-            yield Run(
-                kind=kind,
-                number=done,
-                outage=endless,
-                cause="no takeover",
-                settled=endless,
-                pause=0,
-            )
+                    if failures == _FAILURES:
+                        break
+
+
+def _world(case: Case) -> tuple[int, bool, str]:
+    return case.tables, case.kind is Kind.HEALTH, case.kubernetes
+
+
+def _failed(case: Case, number: int, error: Exception) -> Run:
+    print(f"{case} {number}: {error}", file=sys.stderr, flush=True)
+    name = f"bench-standby-{case.kind.word}-{case.tables}-{case.latencies}-{number}-failed.json"
+    (BUILD / name).write_text("\n".join(getattr(error, "__notes__", [])))
+    endless = float("inf")
+    return Run(case=case, number=number, outage=endless, cause="none", last=endless, pause=0)
 
 
 def _keep(runs: list[Run]) -> None:
@@ -107,11 +166,11 @@ def _keep(runs: list[Run]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.json"):
         old.unlink()
-    for kind in Kind:
-        mine = [r for r in runs if r.kind is kind]
+    for case in dict.fromkeys(run.case for run in runs):
+        mine = [r for r in runs if r.case == case]
         slowest = sorted(mine, key=lambda r: r.outage)[-_SLOW:]
-        for run in slowest + sorted(mine, key=lambda r: r.settled)[-_SLOW:]:
-            name = f"{kind.name.lower()}-{run.number}.json"
+        for run in slowest + sorted(mine, key=lambda r: r.last)[-_SLOW:]:
+            name = f"{case.kind.word}-{case.tables}-{case.latencies}-{run.number}.json"
             (folder / name).write_text(json.dumps(run.logs, indent=1) + "\n")
 
 

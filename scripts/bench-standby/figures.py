@@ -1,72 +1,43 @@
-"""The figures: percentiles, budgets, a table, histograms, the published page and its picture."""
+"""The figures: percentiles, budgets, a table, histograms, the published page."""
 
-import datetime as dt
+import itertools
 import json
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-import matplotlib as mpl
-from course import EC2_MS, HEALTH_FALL, HEALTH_SECONDS, PROBE_MS, TABLES, Kind, Run
+from cases import RATIO, Case, Kind, budgets, order, share_name
+from course import HEALTH_FALL, HEALTH_SECONDS, PROBE_MS, Run
+from picture import RIGHT, plot
 from rich.console import Console
 from rich.table import Table
 
-from vipmanager.lab.control_plane import CALL_MS
+from vipmanager_lab.latency import LATENCIES
 
-_BIN = 0.02
+_BIN = 0.04
 """Seconds of a bar in a histogram."""
 _WIDE = 50
 """Characters of the longest bar."""
-_RIGHT = 1.2
-"""Seconds that the picture shows."""
 _HEAD = (
-    "what happens",
-    "runs",
-    "min",
-    "median",
-    "p90",
-    "p99",
-    "max",
-    "budget",
-    "read back",
-    "taken as",
+    *("what happens", "tables", "calls", "runs"),
+    *("min", "median", "p90", "p99", "max", "budget", "last route"),
 )
+_ON_PAPER_ONLY = {"min", "p90"}
+"""Columns that 80 characters have no room for."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What a figure may be at the most."""
-
-    kind: Kind
-    share: float
-    """Of the runs, such as 0.99."""
-    seconds: float
-
-    def __str__(self) -> str:
-        """Name it."""
-        return f"{_name(self.share)} {self.seconds:.1f} s"
-
-
-_GRACEFUL = (Kind.TERM, Kind.YIELD, Kind.HEALTH)
-BUDGETS = (
-    Budget(kind=Kind.LOSS, share=0.5, seconds=0.6),
-    Budget(kind=Kind.LOSS, share=0.99, seconds=1.0),
-    *(Budget(kind=kind, share=0.99, seconds=0.3) for kind in _GRACEFUL),
-)
-"""Of design.md; a health check's own time is not counted."""
-
-SETTING = (
-    f"{TABLES} route tables x 2 floating IPs; an EC2 call takes {EC2_MS[0]} to {EC2_MS[1]} ms, one "
-    f"of Kubernetes {CALL_MS[0]} to {CALL_MS[1]} ms, and is applied halfway; heartbeats every 100 "
-    f"ms; the client probes every {PROBE_MS} ms."
-)
+SETTING = "Two floating IPs; heartbeats every 100 ms; the client probes every " + f"{PROBE_MS} ms."
 MEANING = (
-    "An outage is the client's longest gap in answers, the greater one of both floating IPs. "
-    f"Of that of a health check, its own {HEALTH_FALL} x {HEALTH_SECONDS * 1000:.0f} ms are taken "
-    "off: the application is dead from the first of them on. All routes were read back, and right, "
-    "so long after the Lease was asked for: median and longest."
+    "Milliseconds. An outage is the client's longest gap in answers, the greater one of both "
+    f"floating IPs. Of that of a health check, its own {HEALTH_FALL} x "
+    f"{HEALTH_SECONDS * 1000:.0f} ms are taken off: the application is dead from the first of them "
+    "on. The last route was written so long after the blow: median and longest, by EC2's record. "
+    "Where a zone is lost, describes fail, are refused or hang in turn, and of the standby's open "
+    "connections to EC2 and to Kubernetes some, or all, fall silent with it. Back and forth: the "
+    "holder yields, and claims once the other one has every route, with no describe answered in "
+    "between; an outage without end means that a route was not right."
 )
 
 
@@ -77,32 +48,59 @@ def percentile(seconds: Iterable[float], share: float) -> float:
 
 
 def missed(runs: Sequence[Run]) -> list[str]:
-    """Name every figure that is over its budget."""
+    """Name every figure that is over its budget, and each case that did not always end well."""
     lines = []
-    for budget in BUDGETS:
-        found = [run.excess for run in runs if run.kind is budget.kind]
-        if found and (figure := percentile(found, budget.share)) > budget.seconds:
-            lines.append(
-                f"{budget.kind.value}: {_name(budget.share)} of {len(found)} runs: {_ms(figure)}, "
-                f"expected at most {_ms(budget.seconds)}"
-            )
+    for case, mine in by_case(runs):
+        excess = [run.excess for run in mine]
+        lines += [
+            f"{case}: {share_name(budget.share)} of {len(mine)} runs: {_ms(figure)} ms, "
+            f"expected at most {_ms(budget.seconds)} ms"
+            for budget in budgets(case)
+            if (figure := percentile(excess, budget.share)) > budget.seconds
+        ]
+        wrong = sum(math.isinf(run.last) for run in mine)
+        if wrong:
+            lines.append(f"{case}: {wrong} of {len(mine)} runs ended with a route that is wrong")
+    low, high = RATIO
+    lines += [
+        f"{case}: {ratio:.2f} x the median with the lab's own API, expected {low} to {high}"
+        for case, ratio in ratios(runs)
+        if not low <= ratio <= high
+    ]
     return lines
 
 
+def ratios(runs: Sequence[Run]) -> list[tuple[Case, float]]:
+    """Give each case with a real API server, by the median of the same with the lab's own."""
+    medians = {case: percentile([r.excess for r in mine], 0.5) for case, mine in by_case(runs)}
+    pairs = [(case, replace(case, kubernetes="own")) for case in medians]
+    return [
+        (case, medians[case] / medians[own])
+        for case, own in pairs
+        if case != own and medians.get(own)
+    ]
+
+
+def _compared(runs: Sequence[Run]) -> list[str]:
+    return [
+        f"{case}: {ratio:.2f} x the median with the lab's own API." for case, ratio in ratios(runs)
+    ]
+
+
 def rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """Write a row for each kind."""
+    """Write a row for each case."""
     found = []
-    for kind, mine in _kinds(runs):
+    for case, mine in by_case(runs):
         excess = [run.excess for run in mine]
-        causes = Counter(run.cause for run in mine)
         found.append(
             (
-                kind.value,
+                case.blow,
+                str(case.tables),
+                case.latencies,
                 str(len(mine)),
                 *(_ms(percentile(excess, share)) for share in (0, 0.5, 0.9, 0.99, 1)),
-                ", ".join(str(budget) for budget in BUDGETS if budget.kind is kind),
-                " ".join(_ms(percentile([r.settled for r in mine], share)) for share in (0.5, 1)),
-                ", ".join(f"{cause} {count}" for cause, count in causes.most_common()),
+                "/".join(f"{budget.seconds * 1000:.0f}" for budget in budgets(case)),
+                " ".join(_ms(percentile([r.last for r in mine], share)) for share in (0.5, 1)),
             )
         )
     return found
@@ -110,132 +108,171 @@ def rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
 
 def histogram(seconds: Sequence[float]) -> list[str]:
     """Draw a histogram in plain text."""
-    last = round(_RIGHT / _BIN)
-    bars = Counter(min(last, int(min(one, _RIGHT) / _BIN)) for one in seconds)
-    tallest = max(bars.values())
-    return [
-        f"{bar * _BIN * 1000:6.0f} ms{'+' if bar == last else ' '} "
-        f"{'#' * math.ceil(bars[bar] / tallest * _WIDE)} {bars[bar]}"
-        for bar in range(min(bars), max(bars) + 1)
-    ]
+    last = round(RIGHT / _BIN)
+    bars = Counter(min(last, int(min(one, RIGHT) / _BIN)) for one in seconds)
+    tallest, before, lines = max(bars.values()), min(bars), []
+    for bar in sorted(bars):
+        if bar - before > 1:
+            lines.append("       ...")
+        length = math.ceil(bars[bar] / tallest * _WIDE)
+        beyond = "+" if bar == last else " "
+        lines.append(f"{bar * _BIN * 1000:6.0f} ms{beyond} {'#' * length} {bars[bar]}")
+        before = bar
+    return lines
 
 
 def show(runs: Sequence[Run]) -> None:
-    """Print the table and the histograms."""
-    table = Table(title="Outages", title_justify="left", box=None, pad_edge=False)
-    for name in _HEAD:
-        right = name not in {_HEAD[0], *_HEAD[-3:]}
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
-    for row in rows(runs):
-        table.add_row(*row)
-    console = Console(width=150, highlight=False)
-    console.print(table)
-    for kind, mine in _kinds(runs):
-        console.print(f"\n{kind.value}", style="bold")
+    """Print the histograms and the table."""
+    console = Console(highlight=False, soft_wrap=True)
+    for case, mine in by_case(runs):
+        console.print(f"\n{case}", style="bold")
         console.print("\n".join(histogram([run.excess for run in mine])))
-    console.print(f"\n{SETTING}\n{MEANING}\n{pauses(runs)}", style="dim")
+    table = Table(
+        title="\nOutages", title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    shown = [name not in _ON_PAPER_ONLY for name in _HEAD]
+    for name in itertools.compress(_HEAD, shown):
+        table.add_column(name, justify="left" if name == _HEAD[0] else "right", no_wrap=True)
+    for row in rows(runs):
+        table.add_row(*itertools.compress(row, shown))
+    console.print(table)
+    console.print()
+    for line in (MEANING, pauses(runs), *_paces(runs), *_compared(runs), *causes(runs), SETTING):
+        console.print(textwrap.fill(line, 80), style="dim")
+
+
+def causes(runs: Sequence[Run]) -> list[str]:
+    """Tell why the standby took over, by kind."""
+    lines = []
+    for kind in Kind:
+        found = Counter(run.cause for run in runs if run.case.kind is kind)
+        told = ", ".join(f"{cause} {count}" for cause, count in found.most_common())
+        lines += [f"Taken after {kind.value} as: {told}."] if told else []
+    return lines
 
 
 def pauses(runs: Sequence[Run]) -> str:
     """Tell how still the machine was."""
     pause = [run.pause for run in runs]
     return (
-        f"The prober itself paused for {_ms(percentile(pause, 0.5))} at the longest in the median "
-        f"run, for {_ms(max(pause))} in the worst."
+        f"The prober itself paused for {_ms(percentile(pause, 0.5))} ms at the longest in the "
+        f"median run, for {_ms(max(pause))} ms in the worst."
     )
 
 
-def write(folder: Path, runs: Sequence[Run], *, command: str, seed: int) -> None:
-    """Write bench-standby.json, .md and .svg; seconds in JSON, null for an outage without end."""
+def _paces(runs: Sequence[Run]) -> list[str]:
+    names = dict.fromkeys(run.case.latencies for run in runs)
+    return [f"{name}: {LATENCIES[name]}; applied halfway." for name in names]
+
+
+def write(folder: Path, runs: Sequence[Run], measured: str, *, keep: bool) -> None:
+    """Write bench-standby.json, .md and .svg; seconds in JSON, null for an outage without end.
+
+    Args:
+        folder: where.
+        runs: what was measured.
+        measured: when and how.
+        keep: the cases that are there already, but for those that were measured anew.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    everything = [
-        {
-            "kind": r.kind.name.lower(),
-            "number": r.number,
-            "cause": r.cause,
-            "outage": None if math.isinf(r.outage) else r.outage,
-            "excess": None if math.isinf(r.outage) else r.excess,
-            "settled": None if math.isinf(r.settled) else r.settled,
-            "pause": r.pause,
-        }
-        for r in runs
-    ]
-    (folder / "bench-standby.json").write_text(json.dumps(everything, indent=1) + "\n")
-    today = dt.datetime.now(dt.UTC).date()
+    known = folder / "bench-standby.json"
+    new = {run.case for run in runs}
+    told = [one for one in _read(known) if one[1].case not in new] if keep else []
+    told = sorted(told + [(measured, run) for run in runs], key=lambda one: order(one[1].case))
+    runs = [run for _, run in told]
+    lines = [json.dumps(_document(how, run)) for how, run in told]
+    known.write_text("[\n" + ",\n".join(lines) + "\n]\n")  # a line for each run
+    ways = {how: [run.case for other, run in told if other == how] for how, _ in told}
     lines = [
-        "# The last distribution of `make bench-standby`",
+        "# The last distributions of `make bench-standby`",
         "",
-        f"{today}, `{command}`, seed {seed}: {SETTING}",
+        SETTING,
+        "",
+        *(f"- {how}: {_names(cases)}." for how, cases in ways.items()),
+        *(f"- {pace}" for pace in _paces(runs)),
         "",
         MEANING,
         "",
         "| " + " | ".join(_HEAD) + " |",
-        "|" + "---|" * len(_HEAD),
+        "|---|" + "---:|" * (len(_HEAD) - 1),
         *("| " + " | ".join(row) + " |" for row in rows(runs)),
         "",
         "![How long the client waited](bench-standby.svg)",
+        "",
+        *(f"- {line}" for line in (*_compared(runs), *causes(runs))),
         "",
         pauses(runs),
         "",
     ]
     (folder / "bench-standby.md").write_text("\n".join(lines))
-    plot(runs, folder / "bench-standby.svg")
+    plot(by_case(runs), folder / "bench-standby.svg")
 
 
-def plot(runs: Sequence[Run], path: Path) -> None:
-    """Draw a histogram for each kind, with its budgets."""
-    mpl.use("agg")
-    mpl.rcParams["svg.hashsalt"] = "vipmanager"
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen
-
-    kinds = _kinds(runs)
-    figure, axes = plt.subplots(
-        len(kinds),
-        1,
-        figsize=(8, 0.8 + 1.3 * len(kinds)),
-        sharex=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis, (kind, mine) in zip(axes[:, 0], kinds, strict=True):
-        edges = [n * 0.02 for n in range(round(_RIGHT / 0.02) + 1)]
-        axis.hist([r.excess for r in mine], bins=edges, color="#2a7f3f")
-        beyond = sum(r.excess > _RIGHT for r in mine)
-        if beyond:
-            axis.set_title(f"{beyond} longer", loc="right", fontsize=9, color="#c0392b")
-        for budget in (b for b in BUDGETS if b.kind is kind):
-            axis.axvline(budget.seconds, color="#c0392b", linewidth=1, linestyle=":")
-            axis.annotate(
-                str(budget),
-                (budget.seconds, 0.85),
-                xycoords=("data", "axes fraction"),
-                xytext=(3, 0),
-                textcoords="offset points",
-                fontsize=8,
-                color="#c0392b",
-            )
-        axis.set_title(f"{kind.value}, {len(mine)} runs", loc="left", fontsize=10)
-        axis.set_yticks([])
-        axis.spines[["top", "right", "left"]].set_visible(False)
-    axes[-1, 0].set_xlim(0, _RIGHT)
-    axes[-1, 0].set_xlabel("seconds without an answer")
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+def _names(cases: Sequence[Case]) -> str:
+    return "; ".join(map(str, dict.fromkeys(cases)))
 
 
-def _kinds(runs: Sequence[Run]) -> list[tuple[Kind, list[Run]]]:
-    found = [(kind, [run for run in runs if run.kind is kind]) for kind in Kind]
-    return [(kind, mine) for kind, mine in found if mine]
+def _document(measured: str, run: Run) -> dict[str, object]:
+    return {
+        "measured": measured,
+        "kind": run.case.kind.word,
+        "latencies": run.case.latencies,
+        "tables": run.case.tables,
+        "kubernetes": run.case.kubernetes,
+        "number": run.number,
+        "cause": run.cause,
+        "outage": _finite(run.outage),
+        "excess": _finite(run.excess),
+        "last": _finite(run.last),
+        "pause": run.pause,
+        "silenced": run.silenced,
+    }
 
 
-def _name(share: float) -> str:
-    return "median" if share == 0.5 else f"p{share * 100:.0f}"  # noqa: PLR2004 - its name
+def _read(file: Path) -> list[tuple[str, Run]]:
+    """Read the runs of before, each with how it was measured."""
+    kinds = {kind.word: kind for kind in Kind}
+    return [
+        (
+            one["measured"],
+            Run(
+                case=Case(
+                    kind=kinds[one["kind"]],
+                    latencies=one["latencies"],
+                    tables=one["tables"],
+                    kubernetes=one["kubernetes"],
+                ),
+                number=one["number"],
+                outage=_endless(one["outage"]),
+                cause=one["cause"],
+                last=_endless(one["last"]),
+                pause=one["pause"],
+                silenced=one["silenced"],
+            ),
+        )
+        for one in json.loads(file.read_text())
+    ]
+
+
+def by_case(runs: Sequence[Run]) -> list[tuple[Case, list[Run]]]:
+    """Give the runs of each case."""
+    cases = dict.fromkeys(run.case for run in runs)
+    return [(case, [run for run in runs if run.case == case]) for case in cases]
 
 
 def said(run: Run) -> str:
     """Write a run in a few words."""
-    return f"{_ms(run.outage)}, {run.cause}"
+    words = [f"{_ms(run.outage)} ms", f"last route {_ms(run.last)} ms", run.cause, run.silenced]
+    return ", ".join(word for word in words if word)
+
+
+def _finite(seconds: float) -> float | None:
+    return None if math.isinf(seconds) else seconds
+
+
+def _endless(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds
 
 
 def _ms(seconds: float) -> str:
-    return "no end" if math.isinf(seconds) else f"{seconds * 1000:.0f} ms"
+    return "never" if math.isinf(seconds) else f"{seconds * 1000:.0f}"

@@ -14,7 +14,7 @@ from plan import Options, full, measure, peers, sidecar
 from rich.console import Console
 from show import cells, missed, sidecar_lines, table, write
 
-from vipmanager.lab import sandbox
+from vipmanager_lab import sandbox
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -39,7 +39,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if not sandbox.inside():
         # The registries are out of reach once inside.
-        subprocess.run([sys.executable, "-m", "compileall", "-q", str(ROOT / "src")], check=True)
+        sources = [ROOT / "src", ROOT / "lab/src"]
+        subprocess.run([sys.executable, "-m", "compileall", "-q", *sources], check=True)
         if not arguments.quick:
             subprocess.run([Path(__file__).with_name("peers"), ROOT / "build/peers"], check=True)
         sandbox.enter([sys.executable, *sys.argv])

@@ -1,7 +1,6 @@
 """The place where subjects are measured: one lab world, a new pod for every run."""
 
 import datetime as dt
-import ipaddress
 import os
 import ssl
 import tempfile
@@ -16,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from subjects import Job, Subject
 
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.process import Process
-from vipmanager.lab.router import EC2_ENDPOINT
-from vipmanager.lab.world import World
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.process import Process
+from vipmanager_lab.services import EC2_NAME
+from vipmanager_lab.world import World
 
 WRITES = {"CreateRoute", "ReplaceRoute"}
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -187,9 +186,8 @@ def _resident(proc: Path) -> int:
 def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
     """Make a certificate for the lab's endpoint; give the server's context and the bundle."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ec2.lab")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, EC2_NAME)])
     now = dt.datetime.now(dt.UTC)
-    address = x509.IPAddress(ipaddress.ip_address(str(EC2_ENDPOINT)))
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -198,7 +196,7 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(EC2_NAME)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

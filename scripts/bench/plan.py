@@ -9,7 +9,7 @@ from typing import TypedDict
 from arena import Arena, Sample, certificate, scratch
 from subjects import Subject
 
-from vipmanager.lab.world import World
+from vipmanager_lab.world import World
 
 AGENT = Subject(name="vipmanager run", kind="agent")
 FLOOR = Subject(name="floor", kind="floor")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vipmanager.edges.aws.session import MODELS
-from vipmanager.lab.world import REGION, TAG
+from vipmanager_lab.world import REGION, TAG
 
 HERE = Path(__file__).parent
 

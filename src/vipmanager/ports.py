@@ -4,15 +4,13 @@ Every method may raise `Transient` (try again) or `Permanent` (a person has to a
 else that is expected.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vipmanager.core.actions import CloudAction, KernelAction
-from vipmanager.core.election.values import Message
 from vipmanager.core.failures import Failure
-from vipmanager.core.heartbeat import Count, Trouble
-from vipmanager.core.lease import LeaseRecord
 from vipmanager.core.report import Report
 from vipmanager.core.values import (
     Eni,
@@ -26,6 +24,14 @@ from vipmanager.core.values import (
     SubnetId,
     VpcId,
 )
+
+if TYPE_CHECKING:  # an agent without a Lease starts sooner without these
+    from types import TracebackType
+
+    from vipmanager.core.election.values import Message
+    from vipmanager.core.heartbeat import Count, DropReason
+    from vipmanager.core.lease import LeaseRecord
+    from vipmanager.core.pods import PodObject
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -48,6 +54,14 @@ class Metadata(Protocol):
 
     def read(self, macs: Iterable[Mac]) -> NodeMetadata:
         """Read the instance, and what it tells of these MACs."""
+        ...
+
+
+class Fence(Protocol):
+    """Until when something may be sent."""
+
+    def stands(self) -> bool:
+        """Tell whether it may be sent now; asked from any thread, last before the bytes go out."""
         ...
 
 
@@ -82,13 +96,45 @@ class Cloud(Protocol):
         """Read all subnets of these VPCs."""
         ...
 
-    def write(self, action: CloudAction) -> None:
-        """Make one call that changes something; `Conflict` where the route changed meanwhile."""
+    def write(self, action: CloudAction, fence: Fence) -> None:
+        """Make one call that changes something; `Conflict` where the route changed meanwhile.
+
+        `TooLate` where the fence does not stand any more when the call is to go out: nothing was
+        sent then.
+        """
         ...
 
     def permits(self, action: CloudAction) -> None:
         """Ask whether a call would be allowed, and change nothing; `Permanent` if not."""
         ...
+
+
+class Steering(Protocol):
+    """Where floating IPs lead, and how that is changed. Safe to use from several threads at once.
+
+    The core decides which destination leads to which ENI, in each of the tables that this shows;
+    what has to be called for that is its own affair.
+    """
+
+    def read(self, vpcs: Sequence[VpcId]) -> tuple[RouteTable, ...]:
+        """Read where every destination of these VPCs leads, table by table."""
+        ...
+
+    def write(self, action: CloudAction, fence: Fence) -> None:
+        """Make an action so, or fail as `Cloud.write` does."""
+        ...
+
+
+class Seen(Protocol):
+    """Who hears of each call to an API. Safe to call from several threads at once."""
+
+    def __call__(self, api: str, action: str, failure: Failure | None, seconds: float, /) -> None:
+        """Take one that went out: ec2, sts or kubernetes; its action; how it ended, and when."""
+        ...
+
+
+def unseen(_api: str, _action: str, _failure: Failure | None, _seconds: float, /) -> None:
+    """Be nobody who hears of a call."""
 
 
 class Clock(Protocol):
@@ -159,8 +205,11 @@ class Inbox(Protocol):
         """Leave a reason; never blocks."""
         ...
 
-    def wait(self, seconds: float) -> tuple[str, ...]:
-        """Sleep until there is a reason or time is over; give the reasons, oldest first."""
+    def wait(self, seconds: float, *, but: str = "") -> tuple[str, ...]:
+        """Sleep until there is a reason or time is over; give the reasons, oldest first.
+
+        The reason `but` does not end the sleep by itself.
+        """
         ...
 
     def pause(self, seconds: float) -> None:
@@ -192,14 +241,52 @@ class Lease(Protocol):
         """Create it; `Conflict` where there is one."""
         ...
 
-    def replace(self, record: LeaseRecord) -> LeaseRecord:
-        """Replace the version that the record names; `Conflict` where it is another's by now."""
+    def replace(self, record: LeaseRecord, *, urgent: bool = False) -> LeaseRecord:
+        """Replace the version that the record names; `Conflict` where it is another's by now.
+
+        An urgent one is sent over two connections at once, where there are two: a path that fell
+        silent costs nothing then. A `Conflict` may come from the call's own twin: read the Lease.
+        """
         ...
 
     def watch(
         self, heard: Callable[[LeaseRecord | None], None], failed: Callable[[Failure], None]
     ) -> None:
         """Tell changes, on a thread of its own, as well as it can."""
+        ...
+
+
+class Pods(Protocol):
+    """The pods of this pod's namespace, as the Kubernetes API has them."""
+
+    def uid(self, name: str) -> str | None:
+        """Read the UID of the pod with this name; None where there is none."""
+        ...
+
+    def mine(self) -> PodObject | None:
+        """Read this pod's object; None where there is none, or another pod has its name."""
+        ...
+
+    def all(self) -> tuple[PodObject, ...]:
+        """Read every pod of the namespace."""
+        ...
+
+
+class Place(Protocol):
+    """Where this pod runs and may have to leave: its node, its zone."""
+
+    @property
+    def name(self) -> str:
+        """Which one, for people: `node` or `zone`."""
+        ...
+
+    @property
+    def every(self) -> float:
+        """Seconds between two questions at the most."""
+        ...
+
+    def why_leave(self) -> str:
+        """Say why the pod should leave, for people; empty where it may stay."""
         ...
 
 
@@ -215,6 +302,6 @@ class Channel(Protocol):
         """Send a message to an address; never raises, never waits."""
         ...
 
-    def troubles(self) -> Mapping[Trouble, Count]:
+    def drops(self) -> Mapping[DropReason, Count]:
         """Tell what was met so far."""
         ...

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from staging import Stage
-from vipmanager.lab.world import World
+from agent_fixtures import Stage
+from vipmanager_lab.world import World
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from staging import Stage
-from vipmanager.lab.ec2.faults import Unreachable
-from vipmanager.lab.process import Process
-from vipmanager.lab.world import World
+from agent_fixtures import Stage
+from vipmanager_lab.ec2.faults import Unreachable
+from vipmanager_lab.process import Process
+from vipmanager_lab.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,8 @@ MISTAKES = {
         config={"Intf2Peers": "0.0.0.0/0"}, says=("Intf2Peers: peer 0.0.0.0/0", "default route")
     ),
     "a peer that covers the EC2 endpoint": Wrong(
-        config={"Intf2Peers": "198.18.0.0/15"}, says=("Intf2Peers", "198.18.0.1")
+        config={"Intf2Peers": "198.18.0.0/15", "AWS_ENDPOINT_URL": "http://198.18.0.1"},
+        says=("Intf2Peers", "198.18.0.1"),
     ),
 }
 
@@ -109,7 +110,19 @@ def test_every_mistake_is_reported_at_once(stage: Stage) -> None:
     )
     assert agent.wait() == 2
     for key in ("UseSBR", "ApiRate", "Intf1Peers", "ResyncSeconds", "LogLevel"):
-        assert sum(text.startswith(f"vipmanager: {key}=") for text in agent.text) == 1
+        assert sum(text.startswith(f"vipmanager run: {key}=") for text in agent.text) == 1
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_an_interface_whose_clients_can_not_be_answered_is_named_and_all_is_done(
+    make_world: Callable[..., World], pattern: int
+) -> None:
+    stage = Stage(make_world(), pattern=pattern)
+    agent = stage.init(stage.pod(), Intf2Peers="")
+    assert agent.wait() == 0, agent.text
+    assert one_line_says(agent, ("on net2: no client can be answered", "Intf2Peers", "UseSBR"))
+    assert not one_line_says(agent, ("on net1: no client can be answered",))
+    assert stage.points_at("a")
 
 
 @pytest.mark.parametrize(

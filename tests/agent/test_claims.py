@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 
-from staging import Stage, converged, wait_until
-from vipmanager.lab.world import World
+from agent_fixtures import Stage, converged, wait_until
+from vipmanager_lab.world import World
 
 OVERLAP = 30.0
 """Seconds that a terminating pod may live on (Kubernetes' default grace period)."""

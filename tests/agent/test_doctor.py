@@ -10,11 +10,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from clinic import VIPMANAGER, Visit
-from staging import Stage
+from agent_fixtures import Stage
+from doctor_runs import VIPMANAGER, DoctorRun
 from vipmanager.doctor.table import CHECKS
-from vipmanager.lab.ec2.faults import Unreachable
-from vipmanager.lab.world import World
+from vipmanager_lab.ec2.faults import Unreachable
+from vipmanager_lab.world import World
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "doctor.json"
 REGION = {"AWS_REGION": "eu-central-1"}
@@ -29,8 +29,8 @@ def test_nothing_is_wrong_in_a_pod_that_is_well_and_nothing_is_written(
     pod = stage.pod()
     assert stage.init(pod).wait() == 0
     stage.world.endpoint.clear_calls()
-    visit = Visit(stage, pod)
-    assert visit.ill() == {}, visit.document
+    visit = DoctorRun(stage, pod)
+    assert visit.faults() == {}, visit.document
     assert visit.code == 0
     assert stage.world.writes() == 0
     assert list(visit.checks) == [c.code for c in CHECKS]
@@ -42,14 +42,14 @@ def test_outside_of_a_pod_what_needs_one_is_skipped_and_the_rest_is_checked(stag
     words = ["--vpc", stage.world.vpc]
     for address, eni in zip(("192.168.0.1", "192.168.0.2"), stage.enis("a"), strict=True):
         words += ["--floating-ip", address, "--eni", eni]
-    visit = Visit(stage, stage.world.client, *words, **REGION)
-    assert visit.ill() == {}, visit.document
+    visit = DoctorRun(stage, stage.world.client, *words, **REGION)
+    assert visit.faults() == {}, visit.document
     skipped = {code: c["skipped"] for code, c in visit.checks.items() if c["skipped"]}
-    assert set(skipped.values()) == {"not in a pod"}
-    assert set(skipped) == {c.code for c in CHECKS if c.pod}
+    assert set(skipped.values()) == {"not in a pod", "no --namespace", "LeaderElection=False"}
+    assert set(skipped) == {"admission"} | {c.code for c in CHECKS if c.pod or c.standby}
     stage.world.account.drop_route(stage.world.tables[1], "192.168.0.2/32")
-    visit = Visit(stage, stage.world.client, *words, **REGION)
-    assert (visit.code, visit.ill()) == (1, {"routes": "error"})
+    visit = DoctorRun(stage, stage.world.client, *words, **REGION)
+    assert (visit.code, visit.faults()) == (1, {"routes": "error"})
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_outside_of_a_pod_what_needs_one_is_skipped_and_the_rest_is_checked(stag
 def test_options_that_can_not_be_used_are_one_line_and_exit_code_2(
     stage: Stage, words: list[str], message: str
 ) -> None:
-    visit = Visit(stage, stage.world.client, *words, **REGION)
+    visit = DoctorRun(stage, stage.world.client, *words, **REGION)
     assert visit.code == 2
     assert message in visit.err
     assert len(visit.err.splitlines()) == 1
@@ -71,27 +71,28 @@ def test_options_that_can_not_be_used_are_one_line_and_exit_code_2(
 
 def test_outside_of_a_pod_a_region_has_to_be_named(stage: Stage) -> None:
     words = ["--vpc", "vpc-1", "--floating-ip", "192.168.0.1", "--eni", "eni-1"]
-    visit = Visit(stage, stage.world.client, *words)
+    visit = DoctorRun(stage, stage.world.client, *words)
     assert visit.code == 2
     assert "set AWS_REGION" in visit.err
 
 
 def test_a_vpc_that_is_not_there_is_named(stage: Stage) -> None:
     words = ["--vpc", "vpc-1", "--floating-ip", "192.168.0.1", "--eni", stage.enis("a")[0]]
-    visit = Visit(stage, stage.world.client, *words, **REGION)
+    visit = DoctorRun(stage, stage.world.client, *words, **REGION)
     assert visit.code == 1
     assert "check --vpc and --eni" in visit.finding("read-access", "not in vpc-1")
     assert visit.checks["routes"]["skipped"] == "read-access failed"
 
 
 def test_a_place_that_is_no_pod_is_named_with_what_to_type_there(stage: Stage) -> None:
-    visit = Visit(stage, stage.world.client)
-    assert visit.code == 1
-    assert "--vpc, --floating-ip and --eni" in visit.finding("floating-ips", "no interface")
+    visit = DoctorRun(stage, stage.world.client)
+    assert visit.code == 2
+    assert "this is no pod; use --vpc: " in visit.err
+    assert "vipmanager doctor --vpc ID --floating-ip ADDRESS --eni ID" in visit.err
 
 
 def test_an_image_without_iproute2_is_named(stage: Stage) -> None:
-    visit = Visit(stage, stage.pod(), PATH="/nowhere")
+    visit = DoctorRun(stage, stage.pod(), PATH="/nowhere")
     assert visit.code == 1
     assert "install iproute2" in visit.finding("kernel", "ip can't be started")
     assert visit.checks["routes"]["skipped"] == "kernel failed"
@@ -100,8 +101,8 @@ def test_an_image_without_iproute2_is_named(stage: Stage) -> None:
 
 def test_an_ec2_that_does_not_answer_is_the_one_error(stage: Stage) -> None:
     stage.world.faults.unreachable = Unreachable.SILENT
-    visit = Visit(stage, stage.pod())
-    assert (visit.code, visit.ill()) == (1, {"endpoint": "error"})
+    visit = DoctorRun(stage, stage.pod())
+    assert (visit.code, visit.faults()) == (1, {"endpoint": "error"})
     assert "HTTPS_PROXY" in visit.finding("endpoint", "eu-central-1 does not answer")
     stage.world.faults.clear()
 

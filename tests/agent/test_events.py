@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from staging import Stage, converged, wait_until
-from vipmanager.lab.control_plane import ControlPlane
-from vipmanager.lab.kube.kinds import EVENTS
-from vipmanager.lab.world import World
+from agent_fixtures import Stage, converged, wait_until
+from vipmanager_lab.control_plane import NAMESPACE, ControlPlane
+from vipmanager_lab.kube.kinds import EVENTS
+from vipmanager_lab.world import World
 
 
 class Api:
@@ -20,7 +20,7 @@ class Api:
 
     def reasons(self) -> set[tuple[str, str]]:
         """Give reason and type of every Event on the pod."""
-        _, stored = self.plane.cluster.store.list(EVENTS)
+        _, stored = self.plane.cluster.store.list(EVENTS, NAMESPACE)
         assert all(e["involvedObject"]["name"] == "app-0" for e in stored)
         return {(e["reason"], e["type"]) for e in stored}
 

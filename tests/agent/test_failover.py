@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from staging import Stage, converged
-from vipmanager.lab.world import World
+from agent_fixtures import Stage, converged
+from vipmanager_lab.world import World
 
 
 @pytest.mark.parametrize("version", [4, 6])

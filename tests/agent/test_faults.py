@@ -7,10 +7,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from clinic import Visit, follow
-from staging import Stage, converged
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.world import World
+from agent_fixtures import Stage, converged
+from doctor_runs import DoctorRun, follow
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.world import World
 
 RUN = "vipmanager run --RunAsSidecar False"
 
@@ -20,21 +20,21 @@ def well(stage: Stage) -> Netns:
     """Give a pod whose agent has done its work, and in which doctor finds nothing."""
     pod = stage.pod()
     assert stage.init(pod).wait() == 0
-    visit = Visit(stage, pod)
-    assert (visit.code, visit.ill()) == (0, {}), visit.document
+    visit = DoctorRun(stage, pod)
+    assert (visit.code, visit.faults()) == (0, {}), visit.document
     return pod
 
 
 def is_well(stage: Stage, pod: Netns, **config: str) -> None:
-    visit = Visit(stage, pod, **config)
-    assert (visit.code, visit.ill()) == (0, {}), visit.document
+    visit = DoctorRun(stage, pod, **config)
+    assert (visit.code, visit.faults()) == (0, {}), visit.document
 
 
 def test_a_deleted_route(stage: Stage, well: Netns) -> None:
     table = stage.world.tables[2]
     stage.world.account.drop_route(table, "192.168.0.1/32")
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (1, {"routes": "error"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (1, {"routes": "error"})
     assert RUN in visit.finding("routes", "192.168.0.1/32", "1 of 4", f"{table} (no route)")
     follow(stage, well, RUN)
     is_well(stage, well)
@@ -43,10 +43,11 @@ def test_a_deleted_route(stage: Stage, well: Netns) -> None:
 def test_a_route_stolen_in_one_table(stage: Stage, well: Netns) -> None:
     table, thief = stage.world.tables[3], stage.enis("b")[0]
     stage.world.account.put_route(table, "192.168.0.1/32", thief)
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (1, {"routes": "error"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (1, {"routes": "error"})
     assert RUN in visit.finding("routes", "192.168.0.1/32", table, thief, stage.enis("a")[0])
-    follow(stage, well, RUN)
+    # A claim as young as this one waits up to 30 s for an ENI with a lesser id.
+    follow(stage, well, RUN, InitTimeoutSeconds="40")
     is_well(stage, well)
 
 
@@ -56,8 +57,8 @@ def test_a_floating_ip_taken_over_in_every_table(stage: Stage) -> None:
     thief = stage.enis("b")[1]
     for table in stage.world.tables:
         stage.world.account.put_route(table, "192.168.0.2/32", thief)
-    visit = Visit(stage, pod)
-    assert (visit.code, visit.ill()) == (1, {"routes": "error"})
+    visit = DoctorRun(stage, pod)
+    assert (visit.code, visit.faults()) == (1, {"routes": "error"})
     assert "vipmanager claim" in visit.finding("routes", "192.168.0.2/32", thief, "4 of 4")
     follow(stage, pod, "vipmanager claim")
     is_well(stage, pod)
@@ -66,8 +67,8 @@ def test_a_floating_ip_taken_over_in_every_table(stage: Stage) -> None:
 def test_a_source_dest_check_that_is_on(stage: Stage, well: Netns) -> None:
     eni = stage.enis("a")[0]
     stage.world.account.set_source_dest_check(eni, enabled=True)
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (1, {"source-dest-check": "error"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (1, {"source-dest-check": "error"})
     remedy = visit.finding("source-dest-check", eni, "net1", "192.168.0.1")
     assert f"--network-interface-id {eni} --no-source-dest-check" in remedy
     stage.world.account.set_source_dest_check(eni, enabled=False)
@@ -78,8 +79,8 @@ def test_a_source_dest_check_that_is_on(stage: Stage, well: Netns) -> None:
 def test_a_write_that_is_denied_on_one_table(stage: Stage, well: Netns, action: str) -> None:
     table = stage.world.tables[1]
     stage.world.faults.deny(action, table)
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (1, {"write-access": "error"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (1, {"write-access": "error"})
     remedy = visit.finding("write-access", table, "UnauthorizedOperation")
     assert f"allow ec2:{action} in the IAM policy" in remedy
     stage.world.faults.allow(action, table)
@@ -96,7 +97,7 @@ def test_a_write_that_is_denied_on_one_table(stage: Stage, well: Netns, action: 
 )
 def test_a_reading_that_is_denied(stage: Stage, well: Netns, action: str, state: str) -> None:
     stage.world.faults.deny(action)
-    visit = Visit(stage, well)
+    visit = DoctorRun(stage, well)
     assert visit.state("read-access") == state
     assert visit.code == int(state == "error")
     assert f"allow ec2:{action}" in visit.finding("read-access", f"ec2:{action}")
@@ -107,7 +108,7 @@ def test_a_reading_that_is_denied(stage: Stage, well: Netns, action: str, state:
 def test_a_hop_limit_of_1(stage: Stage, well: Netns) -> None:
     imds, instance = stage.world.imds, stage.world.nodes["a"].instance
     imds.set_options(instance, replace(imds.options(instance), hop_limit=1))
-    visit = Visit(stage, well)
+    visit = DoctorRun(stage, well)
     assert visit.code == 1
     remedy = visit.finding("imds", "no answer to PUT")
     assert "HttpPutResponseHopLimit to 2 (aws ec2 modify-instance-metadata-options)" in remedy
@@ -118,8 +119,8 @@ def test_a_hop_limit_of_1(stage: Stage, well: Netns) -> None:
 
 def test_no_credentials(stage: Stage, well: Netns) -> None:
     stage.world.no_role = True
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (1, {"credentials": "error"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (1, {"credentials": "error"})
     assert "create-pod-identity-association" in visit.finding("credentials", "no credentials")
     assert visit.checks["routes"]["skipped"] == "credentials failed"
     stage.world.no_role = False
@@ -127,8 +128,8 @@ def test_no_credentials(stage: Stage, well: Netns) -> None:
 
 
 def test_a_tag_that_no_table_has(stage: Stage, well: Netns) -> None:
-    visit = Visit(stage, well, VPCRTTag="role=nobody")
-    assert (visit.code, visit.ill()) == (1, {"route-tables": "error"})
+    visit = DoctorRun(stage, well, VPCRTTag="role=nobody")
+    assert (visit.code, visit.faults()) == (1, {"route-tables": "error"})
     remedy = visit.finding("route-tables", "VPCRTTag=role=nobody selects none of the 4", "role=vip")
     assert "tag the route tables" in remedy
     for table in stage.world.tables:
@@ -140,8 +141,8 @@ def test_an_edge_table_that_is_selected(stage: Stage, well: Netns) -> None:
     account = stage.world.account
     gateway = account.create_internet_gateway(stage.world.vpc)
     edge = account.create_route_table(stage.world.vpc, tags={"role": "vip"}, gateway=gateway)
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (1, {"edge-tables": "error"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (1, {"edge-tables": "error"})
     assert f"take {edge} out of VPCRTTag" in visit.finding("edge-tables", edge, gateway)
     account.tag_route_table(edge, {"role": "edge"})
     is_well(stage, well)
@@ -153,7 +154,7 @@ def test_a_dummy_subnet_that_is_occupied(make_world: Callable[..., World]) -> No
     tenant = account.create_eni(stage.world.subnets["dummy1"], ipv4=IPv4Address("10.0.254.9"))
     pod = stage.pod()
     assert stage.init(pod).wait() == 1
-    visit = Visit(stage, pod)
+    visit = DoctorRun(stage, pod)
     assert visit.code == 1
     remedy = visit.finding("dummy-subnets", stage.world.subnets["dummy1"], tenant, "10.0.254.1")
     assert "use a subnet that nothing else lives in" in remedy
@@ -164,8 +165,8 @@ def test_a_dummy_subnet_that_is_occupied(make_world: Callable[..., World]) -> No
 
 def test_a_bucket_that_is_empty(stage: Stage, well: Netns) -> None:
     stage.world.faults.throttle("CreateRoute", 0.5, 0.01)
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (0, {"write-access": "warning"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (0, {"write-access": "warning"})
     remedy = visit.finding("write-access", "ec2:CreateRoute", "RequestLimitExceeded")
     assert "wait for EC2's bucket to fill" in remedy
     stage.world.faults.throttle("CreateRoute", 50, 5)
@@ -175,8 +176,8 @@ def test_a_bucket_that_is_empty(stage: Stage, well: Netns) -> None:
 def test_an_eni_that_was_detached(stage: Stage, well: Netns) -> None:
     eni = stage.enis("a")[0]
     stage.world.account.detach(eni)
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (1, {"interfaces": "error"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (1, {"interfaces": "error"})
     remedy = visit.finding("interfaces", eni, "net1", "attached to no instance")
     command = re.fullmatch(
         r"aws ec2 attach-network-interface --network-interface-id (\S+) "
@@ -190,8 +191,8 @@ def test_an_eni_that_was_detached(stage: Stage, well: Netns) -> None:
 
 def test_a_container_without_net_admin(stage: Stage, well: Netns) -> None:
     drop = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
-    visit = Visit(stage, well, before=drop)
-    assert (visit.code, visit.ill()) == (1, {"net-admin": "error"})
+    visit = DoctorRun(stage, well, before=drop)
+    assert (visit.code, visit.faults()) == (1, {"net-admin": "error"})
     assert "capabilities.add: [NET_ADMIN]" in visit.finding("net-admin", "NET_ADMIN")
     is_well(stage, well)
 
@@ -199,8 +200,8 @@ def test_a_container_without_net_admin(stage: Stage, well: Netns) -> None:
 def test_an_eni_that_the_vpc_cni_would_take(stage: Stage, well: Netns) -> None:
     eni = stage.enis("a")[1]
     stage.world.account.tag_route_table(eni, {"node.k8s.amazonaws.com/no_manage": "false"})
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (0, {"eni-tags": "warning"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (0, {"eni-tags": "warning"})
     command = visit.finding("eni-tags", eni)
     tag = re.search(rf"create-tags --resources {eni} --tags Key=(\S+),Value=(\S+)", command)
     assert tag is not None, command
@@ -210,8 +211,8 @@ def test_an_eni_that_the_vpc_cni_would_take(stage: Stage, well: Netns) -> None:
 
 def test_a_strict_reverse_path_filter(stage: Stage, well: Netns) -> None:
     well.sysctl({"ipv4/conf/net1/rp_filter": 1})
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (0, {"rp-filter": "warning"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (0, {"rp-filter": "warning"})
     command = visit.finding("rp-filter", "net1").rpartition("at once: ")[2]
     well.run(command.split())
     is_well(stage, well)
@@ -219,8 +220,8 @@ def test_a_strict_reverse_path_filter(stage: Stage, well: Netns) -> None:
 
 def test_a_foreign_rule_among_ours(stage: Stage, well: Netns) -> None:
     well.ip_batch(["rule add from 192.168.0.1 lookup 100 priority 8650"])
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (0, {"policy-rules": "warning"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (0, {"policy-rules": "warning"})
     well.run(visit.finding("policy-rules", "lookup 100").split())
     is_well(stage, well)
 
@@ -233,7 +234,7 @@ def test_a_default_route_that_an_attachment_took_over(stage: Stage, well: Netns)
             "route add default via 10.0.11.1 dev net1 onlink",
         ]
     )
-    visit = Visit(stage, well)
+    visit = DoctorRun(stage, well)
     assert visit.code == 1
     remedy = visit.finding("primary-route", "net1", "eth0")
     well.run(remedy.rpartition("in this pod: ")[2].split())
@@ -253,6 +254,6 @@ def test_an_interface_that_is_not_on_its_eni(stage: Stage, well: Netns) -> None:
         ]
     )
     assert stage.init(well).wait() == 0
-    visit = Visit(stage, well)
-    assert (visit.code, visit.ill()) == (1, {"gateways": "error"})
+    visit = DoctorRun(stage, well)
+    assert (visit.code, visit.faults()) == (1, {"gateways": "error"})
     assert "ipvlan" in visit.finding("gateways", "10.0.11.1 does not answer on net1")

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from staging import Stage, Typed, converged, wait_until
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.process import Process
-from vipmanager.lab.world import World
+from agent_fixtures import Stage, Typed, converged, wait_until
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.process import Process
+from vipmanager_lab.world import World
 
 PORT = "7000"
 CHECK = {"HealthCheck": f"tcp://127.0.0.1:{PORT}", "HealthIntervalMs": "100"}

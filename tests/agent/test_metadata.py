@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from staging import Stage
+from agent_fixtures import Stage
 
 
 def mood(stage: Stage, **options: Any) -> None:  # noqa: ANN401

@@ -11,8 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from staging import SCHEMAS, Stage, Typed, converged
-from vipmanager.lab.world import World
+from agent_fixtures import SCHEMAS, Stage, Typed, converged
+from vipmanager_lab.world import World
 
 
 def said(records: list[dict[str, Any]]) -> set[str]:
@@ -86,6 +86,7 @@ def test_status_tells_a_sidecar_that_does_not_answer_from_none(stage: Stage) -> 
     assert mute.stdout is not None
     assert mute.stdout.readline() == b"listening\n"
     typed = Typed(stage, pod, "status")
+    assert typed.out.startswith("NO ANSWER: the agent does not answer")
     assert "the agent does not answer" in typed.out
     assert "No sidecar" not in typed.out
     told = Typed(stage, pod, "status", "--output", "json").document("status")
@@ -217,3 +218,33 @@ def test_bad_input_is_one_line_and_no_success(stage: Stage, words: list[str], me
     assert typed.code == 1
     assert message in typed.err
     assert len(typed.err.splitlines()) == 1
+
+
+def test_watch_in_a_pipe_is_a_line_for_each_change_at_once(stage: Stage) -> None:
+    pod = stage.pod()
+    stage.sidecar(pod).wait_for(converged)
+    watching = pod.popen(
+        [sys.executable, "-m", "vipmanager", "status", "--watch", "0.2"],
+        env=stage.world.container_environment(stage.config),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    assert watching.stdout is not None
+    lines = (line.decode() for line in watching.stdout)
+    first = next(lines)
+    assert re.match(r"\d\d:\d\d:\d\d  READY: 2 of 2 floating IPs, 8 of 8 routes point", first)
+    stage.world.account.put_route(stage.world.tables[0], "192.168.0.1/32", stage.enis("b")[0])
+    changed = next(line for line in lines if "READY, but 1 of 2 floating IPs" in line)
+    assert f"new: 192.168.0.1/32 in {stage.world.tables[0]} leads to" in changed
+    over = next(line for line in lines if "READY: 2 of 2" in line)
+    assert "over: 192.168.0.1/32 in " in over
+    watching.kill()
+    watching.communicate()
+
+
+def test_outside_of_a_pod_it_is_said_what_to_type(stage: Stage) -> None:
+    for command in ("status", "plan", "cleanup"):
+        typed = Typed(stage, stage.world.client, command)
+        assert typed.code == 1
+        assert typed.err.startswith(f"vipmanager {command}: this is no pod; use --vpc: ")
+        assert len(typed.err.splitlines()) == 1

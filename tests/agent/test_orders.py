@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from staging import Stage, Typed, converged, wait_until
-from vipmanager.lab.world import World
+from agent_fixtures import Stage, Typed, converged, wait_until
+from vipmanager_lab.world import World
 
 
 def test_a_pod_that_yielded_loses_its_floating_ip_to_the_next_and_writes_nothing_more(
@@ -18,6 +18,8 @@ def test_a_pod_that_yielded_loses_its_floating_ip_to_the_next_and_writes_nothing
     agent.wait_for(converged)
     ordered = Typed(stage, old, "yield")
     assert ordered.code == 0, ordered.err
+    assert ordered.out.startswith('Yielded: this pod takes nothing until "vipmanager claim".')
+    assert "Its routes stay until the next owner replaces them." in ordered.out
     stage.sidecar(stage.pod("b", name="new")).wait_for(converged)
     before = stage.world.writes()
     passes = stage.world.endpoint.counts()["DescribeRouteTables"]
@@ -26,6 +28,7 @@ def test_a_pod_that_yielded_loses_its_floating_ip_to_the_next_and_writes_nothing
     assert stage.points_at("b")
     ordered = Typed(stage, old, "claim")
     assert ordered.code == 0, ordered.err
+    assert ordered.out.startswith(("Claimed and verified: 8 of 8 ", "Claim accepted, not verified"))
     wait_until(lambda: stage.points_at("a"))
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from staging import Stage, converged, wait_until
-from vipmanager.lab.ec2.faults import Break, Hang
-from vipmanager.lab.world import World
+from agent_fixtures import Stage, converged, wait_until
+from vipmanager_lab.ec2.faults import Break, Hang
+from vipmanager_lab.world import World
 
 
 @pytest.mark.parametrize("after", range(0, 9, 2))

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from staging import Stage, converged, wait_until
-from vipmanager.lab.ec2.faults import Hang, Unreachable
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.world import World
+from agent_fixtures import Stage, converged, wait_until
+from vipmanager_lab.ec2.faults import Hang, Unreachable
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.world import World
 
 
 def wrote(destination: str, record: dict[str, Any]) -> bool:
@@ -37,12 +37,12 @@ def test_a_new_address_is_steered_on_the_event(stage: Stage, address: str) -> No
     assert stage.world.targets(destination) == {stage.enis("a")[0]}
 
 
-def test_a_vanished_address_ends_the_claim_and_deletes_no_route(stage: Stage) -> None:
+def test_a_vanished_address_is_lost_and_deletes_no_route(stage: Stage) -> None:
     pod = stage.pod()
     agent = stage.sidecar(pod, ResyncSeconds="3600")
     agent.wait_for(converged)
     pod.ip_batch(["addr del 192.168.0.1/24 dev net1"])
-    agent.wait_for(lambda r: "route del throw 192.168.0.1/32" in str(r["text"]))
+    agent.wait_for(lambda r: "192.168.0.1 is lost" in str(r["text"]))
     assert stage.points_at("a")
     assert stage.world.endpoint.counts()["DeleteRoute"] == 0
 
@@ -56,6 +56,19 @@ def test_a_link_that_goes_down_and_up_gets_its_routes_back(stage: Stage) -> None
     agent.wait_for(lambda r: "net1 is down" in str(r["text"]))
     pod.ip_batch(["link set net1 up"])
     wait_until(lambda: "10.0.100.10 via 10.0.11.1 dev net1" in pod.run(["ip", "route"]))
+    assert stage.world.writes() == writes
+
+
+def test_a_link_that_goes_down_on_the_node_is_lost_until_it_is_up(stage: Stage) -> None:
+    agent = stage.sidecar(stage.pod(), ResyncSeconds="3600")
+    agent.wait_for(converged)
+    writes = stage.world.writes()
+    node = stage.world.network.host("a").netns
+    node.ip_batch(["link set eth1 down"])
+    agent.wait_for(lambda r: "192.168.0.1 is lost: net1 is without a carrier" in str(r["text"]))
+    told = len(agent.records)
+    node.ip_batch(["link set eth1 up"])
+    agent.wait_for(converged, since=told)
     assert stage.world.writes() == writes
 
 
@@ -74,7 +87,8 @@ def test_a_stolen_route_in_one_of_ten_tables_is_repaired(make_world: Callable[..
     thief = stage.enis("b")[0]
     stage.world.account.put_route(stage.world.tables[3], "192.168.0.1/32", thief)
     began = time.monotonic()
-    said = agent.wait_for(lambda r: f"repair: drifted to {thief}" in str(r["text"]))
+    # A claim as young as this one waits three times as long for an ENI with a lesser id.
+    said = agent.wait_for(lambda r: f"repair: drifted to {thief}" in str(r["text"]), seconds=40)
     assert said["monotonic"] - began >= 5
     wait_until(lambda: stage.points_at("a"))
 
@@ -232,5 +246,17 @@ def test_a_scrape_shows_the_routes_and_the_writes_of_the_start(stage: Stage) -> 
     text = get(pod, "/metrics")[1]
     routes = len(stage.world.tables) * len(stage.destinations())
     assert f'vipmanager_writes_total{{action="CreateRoute",result="ok"}} {routes}.0' in text
-    assert f'vipmanager_routes{{verdict="right"}} {routes}.0' in text
+    assert f'vipmanager_routes{{state="right"}} {routes}.0' in text
     assert "vipmanager_failover_duration_seconds_count 1.0" in text
+
+
+def test_a_scrape_tells_how_long_calls_to_sts_took_and_what_became_of_them(stage: Stage) -> None:
+    role = f"arn:aws:iam::{stage.world.account.id}:role/routes"
+    pod = stage.pod()
+    stage.sidecar(pod, HTTPPort="8080", RouteRoleArn=role).wait_for(converged)
+    text = get(pod, "/metrics")[1]
+    assert 'duration_seconds_count{action="AssumeRole",api="sts",result="ok"} 1.0' in text
+    stage.world.faults.deny("CreateRoute")
+    stage.world.account.drop_route(stage.world.tables[0], "192.168.0.1/32")
+    refused = 'duration_seconds_count{action="CreateRoute",api="ec2",result="refused"}'
+    wait_until(lambda: refused in get(pod, "/metrics")[1])

@@ -23,8 +23,8 @@ from chaos.schedule import (
     TableDeleted,
 )
 from chaos.stage import PORT, RATE, Stage
-from vipmanager.lab.ec2.endpoint import Call
-from vipmanager.lab.netns import Netns, NetnsError
+from vipmanager_lab.ec2.endpoint import Call
+from vipmanager_lab.netns import Netns, NetnsError
 
 WRITES = ("CreateRoute", "ReplaceRoute")
 READS = ("DescribeRouteTables", "DescribeNetworkInterfaces", "DescribeSubnets")
@@ -84,7 +84,9 @@ def _wrong_kernel(stage: Stage) -> Iterator[str]:
     marks = {r.split()[1] for r in routes if r.startswith("throw") and "table 8600" in r}
     expected = {d: e for d, e in stage.enis("a").items() if d not in stage.squatted}
     wanted = {d.removesuffix("/32").removesuffix("/128"): e for d, e in expected.items()}
-    if marks != set(wanted):
+    # A mark stays for what is lost: an agent that starts again has to say so too.
+    lost = {d.removesuffix("/32").removesuffix("/128") for d in stage.lost()}
+    if marks - lost != set(wanted):
         yield f"marks for {sorted(marks)}, not for {sorted(wanted)}"
     for destination, eni in wanted.items():
         metric = f"metric {crc32(eni.encode())}"
@@ -111,7 +113,9 @@ def _unready(stage: Stage, container: Container) -> Iterator[str]:
         if not verdicts or not verdicts <= {"right", "yield"}:
             yield f"the agent in zone {container.zone} is at {sorted(verdicts)}"
     elif not status.get("ready"):
-        yield f"the agent is not ready: {status.get('why')}"
+        why = str(status.get("why"))
+        if not any(f"{d.partition('/')[0]} is lost" in why for d in stage.lost()):
+            yield f"the agent is not ready: {why}"
 
 
 def ask(pod: Netns) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from chaos.schedule import (
     TableDeleted,
     Throttle,
 )
-from vipmanager.lab.ec2.faults import Break, Unreachable
+from vipmanager_lab.ec2.faults import Break, Unreachable
 
 LENGTH = 3.0
 """Seconds in which faults begin; each lasts up to 1.5 more."""

@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.blows import Blows
 from chaos.checks import oversized, sins, unsettled, writes
 from chaos.clock import LIBRARY
 from chaos.container import Footprint
 from chaos.draw import schedule
+from chaos.faults import Blows
 from chaos.schedule import ClockStep, Fault, Kind, Schedule
 from chaos.stage import Stage
-from vipmanager.lab.world import World
+from vipmanager_lab.world import World
 
 TICK = 0.05
 WORLDS = 6

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from vipmanager.lab.ec2.faults import Break, Unreachable
+from vipmanager_lab.ec2.faults import Break, Unreachable
 
 
 class Kind(Enum):

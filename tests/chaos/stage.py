@@ -11,8 +11,8 @@ from chaos.schedule import (
     Kind,
     Schedule,
 )
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.world import TAG, World
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.world import TAG, World
 
 RATE = (20, 20)
 """Burst and refill of `ApiRate`: less than a schedule would like to spend."""
@@ -121,6 +121,16 @@ class Stage:
         return {
             self.world.destination(floating): carriers[number - 1]
             for floating, number in self.present.items()
+        }
+
+    def lost(self) -> dict[str, str]:
+        """Give the ENIs of pod a to which routes lead whose address is there no more."""
+        mine, gone = self.world.nodes["a"].secondary, self.ever - set(self.enis("a"))
+        return {
+            str(route.destination): route.target
+            for table in self.world.account.state().tables
+            for route in table.routes
+            if table.id in self.tables and str(route.destination) in gone and route.target in mine
         }
 
     def heal(self) -> None:

@@ -4,13 +4,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from chaos.blows import Blows
+from agent_fixtures import wait_until
 from chaos.checks import unsettled, writes
 from chaos.draw import schedule
+from chaos.faults import Blows
 from chaos.schedule import Dropped, Kind, Revoked
 from chaos.stage import Stage
-from staging import wait_until
-from vipmanager.lab.world import World
+from vipmanager_lab.world import World
 
 FIRST, ROUNDS = 4, 9
 CALM = replace(

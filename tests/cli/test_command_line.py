@@ -1,5 +1,6 @@
 """The command line says what it can do, and what is wrong, without a traceback."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,31 @@ def test_every_key_is_a_flag_with_its_meaning() -> None:
     for key in KEYS:
         assert f"--{key.name} VALUE" in text
     assert "examples:" in text
+
+
+@pytest.mark.parametrize("command", ["status", "plan", "doctor", "cleanup"])
+def test_a_command_that_looks_points_to_the_settings_and_takes_them(command: str) -> None:
+    text = " ".join(run(command, "--help").stdout.split())
+    assert "vipmanager run --help" in text
+    assert "--ResyncSeconds" not in text
+    done = run(command, "--UseSBR", "perhaps")
+    assert "UseSBR='perhaps': expected True or False" in done.stderr
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "80"])
+@pytest.mark.parametrize("command", ["run", "status", "plan", "demo", "lab"])
+def test_help_breaks_no_word_in_a_narrow_terminal(command: str, columns: str) -> None:
+    def words(width: str) -> set[str]:
+        done = subprocess.run(
+            [*VIPMANAGER, command, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "COLUMNS": width},
+        )
+        return set(done.stdout.split()) - {"\\"}
+
+    assert words(columns) == words("400")
 
 
 def test_a_flag_overrides_the_environment_and_is_checked_like_it() -> None:

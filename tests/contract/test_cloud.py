@@ -18,9 +18,11 @@ from vipmanager.core.actions import (
     ReplaceRoute,
 )
 from vipmanager.core.failures import Conflict, Permanent, Transient
+from vipmanager.core.findings import Condition, Kind
 from vipmanager.core.values import (
     CloudRoute,
     CloudState,
+    DesiredRoute,
     Eni,
     EniId,
     InstanceId,
@@ -32,11 +34,13 @@ from vipmanager.core.values import (
     eni_target,
 )
 from vipmanager.edges.aws.ec2 import READ_TIMEOUT, Ec2
-from vipmanager.edges.memory import MemoryCloud
-from vipmanager.lab.ec2.account import Account
-from vipmanager.lab.ec2.endpoint import Endpoint
-from vipmanager.lab.ec2.faults import Break, Hang
+from vipmanager.edges.memory import MemoryCloud, MemoryFence
 from vipmanager.ports import Cloud
+from vipmanager_lab.ec2.account import Account
+from vipmanager_lab.ec2.endpoint import Endpoint
+from vipmanager_lab.ec2.faults import Break, Hang
+
+ALWAYS = MemoryFence()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,20 +66,21 @@ class Vpc:
     def create(self, destination: str, eni: EniId) -> None:
         self.cloud.write(
             CreateRoute(
-                table=self.table, destination=ip_network(destination), eni=eni, reason="test"
-            )
+                steer=DesiredRoute(table=self.table, destination=ip_network(destination), eni=eni),
+                reason="test",
+            ),
+            ALWAYS,
         )
 
     def replace(self, destination: str, eni: EniId) -> None:
         before = self.route(destination).target if self.has(destination) else eni_target(self.other)
         self.cloud.write(
             ReplaceRoute(
-                table=self.table,
-                destination=ip_network(destination),
-                eni=eni,
+                steer=DesiredRoute(table=self.table, destination=ip_network(destination), eni=eni),
                 before=before,
                 reason="test",
-            )
+            ),
+            ALWAYS,
         )
 
     def delete(self, destination: str) -> None:
@@ -85,7 +90,8 @@ class Vpc:
                 destination=ip_network(destination),
                 before=eni_target(self.one),
                 reason="test",
-            )
+            ),
+            ALWAYS,
         )
 
     def has(self, destination: str) -> bool:
@@ -171,6 +177,18 @@ def test_tables_tell_tags_associations_and_the_vpcs_own_networks(vpc: Vpc) -> No
     assert vpc.cloud.route_tables([VpcId("vpc-00000000000000000")]) == ()
 
 
+def test_what_people_wrote_into_ec2_is_escaped(
+    account: Account, endpoint: Endpoint, ec2: Ec2
+) -> None:
+    """XML bears no ESC, and every other mark."""
+    vpc = VpcId(account.create_vpc(IPv4Network("10.1.0.0/16")))
+    account.create_route_table(vpc, tags={"Name": "two\nlines \u202e\x9b2J"})
+    assert r"two\nlines \u202e\x9b2J" in {t.tags.get("Name") for t in ec2.route_tables([vpc])}
+    endpoint.faults.fail_next("DescribeSubnets", "Odd\nCode", message="no\n\u2066way\u200b")
+    with pytest.raises(Permanent, match=r"Odd\\nCode: no \\u2066way\\u200b; "):
+        ec2.subnets([vpc])
+
+
 @pytest.mark.parametrize("destination", ["192.168.0.1/32", "fd00:100::1/128"])
 def test_a_created_route_points_at_the_eni_and_tells_its_instance(
     vpc: Vpc, destination: str
@@ -232,9 +250,13 @@ def test_asking_for_permission_changes_nothing(vpc: Vpc, action: str) -> None:
     there, absent = ip_network("192.168.0.9/32"), ip_network("192.168.0.1/32")
     target = eni_target(vpc.other)
     asked: dict[str, CloudAction] = {
-        "create": CreateRoute(table=vpc.table, destination=absent, eni=vpc.one, reason="test"),
+        "create": CreateRoute(
+            steer=DesiredRoute(table=vpc.table, destination=absent, eni=vpc.one), reason="test"
+        ),
         "replace": ReplaceRoute(
-            table=vpc.table, destination=there, eni=vpc.one, before=target, reason="test"
+            steer=DesiredRoute(table=vpc.table, destination=there, eni=vpc.one),
+            before=target,
+            reason="test",
         ),
         "delete": DeleteRoute(table=vpc.table, destination=there, before=target, reason="test"),
     }
@@ -246,11 +268,14 @@ def test_a_table_that_does_not_exist_is_a_lasting_failure(vpc: Vpc) -> None:
     with pytest.raises(Permanent, match=r"InvalidRouteTableID\.NotFound"):
         vpc.cloud.write(
             CreateRoute(
-                table=RouteTableId("rtb-00000000000000000"),
-                destination=ip_network("192.168.0.1/32"),
-                eni=vpc.one,
+                steer=DesiredRoute(
+                    table=RouteTableId("rtb-00000000000000000"),
+                    destination=ip_network("192.168.0.1/32"),
+                    eni=vpc.one,
+                ),
                 reason="test",
-            )
+            ),
+            ALWAYS,
         )
 
 
@@ -280,7 +305,7 @@ def test_subnets_tell_both_families(vpc: Vpc) -> None:
 
 def test_the_source_dest_check_can_be_switched_off(vpc: Vpc) -> None:
     assert vpc.eni(vpc.one).source_dest_check
-    vpc.cloud.write(DisableSourceDestCheck(eni=vpc.one, reason="test"))
+    vpc.cloud.write(DisableSourceDestCheck(eni=vpc.one, reason="test"), ALWAYS)
     assert not vpc.eni(vpc.one).source_dest_check
 
 
@@ -319,26 +344,28 @@ def test_a_detached_eni_leaves_a_blackhole(vpc: Vpc, account: Account) -> None:
 
 @pytest.mark.parametrize("vpc", ["over HTTP"], indirect=True)
 @pytest.mark.parametrize(
-    ("code", "status", "failure"),
+    ("code", "status", "condition"),
     [
-        ("RequestLimitExceeded", 503, Transient),
-        ("InternalError", 500, Transient),
-        ("Whatever", 500, Transient),
-        ("RequestExpired", 400, Transient),
-        ("InvalidNetworkInterfaceID.NotFound", 400, Transient),
-        ("UnauthorizedOperation", 403, Permanent),
-        ("AuthFailure", 401, Permanent),
-        ("RouteLimitExceeded", 400, Permanent),
-        ("InvalidParameterValue", 400, Permanent),
-        ("SomethingNew", 400, Permanent),
+        ("RequestLimitExceeded", 503, Condition.THROTTLED),
+        ("InternalError", 500, Condition.TRANSIENT),
+        ("Whatever", 500, Condition.TRANSIENT),
+        ("RequestExpired", 400, Condition.TRANSIENT),
+        ("InvalidNetworkInterfaceID.NotFound", 400, Condition.TRANSIENT),
+        ("UnauthorizedOperation", 403, Condition.ACCESS_DENIED),
+        ("AuthFailure", 401, Condition.NO_CREDENTIALS),
+        ("RouteLimitExceeded", 400, Condition.ROUTE_QUOTA),
+        ("InvalidParameterValue", 400, Condition.PERMANENT),
+        ("SomethingNew", 400, Condition.PERMANENT),
     ],
 )
 def test_every_error_code_is_somebodys_turn(
-    vpc: Vpc, endpoint: Endpoint, code: str, status: int, failure: type[Exception]
+    vpc: Vpc, endpoint: Endpoint, code: str, status: int, condition: Condition
 ) -> None:
     endpoint.faults.fail_next("CreateRoute", code, status)
-    with pytest.raises(failure, match=code):
+    with pytest.raises(Permanent if condition.kind is Kind.FAILED else Transient) as caught:
         vpc.create("192.168.0.1/32", vpc.one)
+    assert code in caught.value.what
+    assert caught.value.finding("rtb-1").condition is condition
     assert len(endpoint.calls_of("CreateRoute")) == 1
 
 

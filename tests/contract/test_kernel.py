@@ -21,7 +21,7 @@ from vipmanager.core.values import (
 )
 from vipmanager.edges.kernel import IpRoute, NetlinkWatch
 from vipmanager.edges.memory import MemoryKernel
-from vipmanager.lab.netns import Netns
+from vipmanager_lab.netns import Netns
 
 _numbers = count()
 

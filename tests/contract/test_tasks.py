@@ -1,5 +1,6 @@
 """What work beside and waiting for it do: on threads, and in the simulation's virtual time."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -7,7 +8,7 @@ from functools import partial
 import pytest
 
 from simulation.hub import Host, Hub, Process
-from vipmanager.engine.inbox import Inbox
+from vipmanager.engine.inbox import Inbox, Wish
 from vipmanager.engine.threads import SystemClock, Threads
 from vipmanager.ports import Clock, Condition, Tasks
 
@@ -235,6 +236,25 @@ def test_a_wait_ends_with_the_first_reason(given: Given, inbox: Inbox) -> None:
     echoing.result()
 
 
+def test_an_order_that_nobody_waits_for_is_no_reason(inbox: Inbox) -> None:
+    waits = [True]
+    asked, given_up, withdrawn = (Wish(lambda: waits[0]) for _ in range(3))
+    inbox.put("yield", given_up)
+    inbox.put("claim", withdrawn)
+    inbox.put("netlink")
+    waits[0] = False
+    assert withdrawn.withdraw()
+    assert inbox.wait(LONG) == ("netlink",)
+    waits[0] = True
+    assert not given_up.take(), "void is void"
+    inbox.put("yield", asked)
+    inbox.put("yield", given_up)
+    assert inbox.wait(LONG) == ("yield",)
+    waits[0] = False
+    assert asked.take(), "who obeys it next obeys it too"
+    assert not asked.withdraw()
+
+
 def test_a_pause_takes_its_time_and_no_reason(given: Given, inbox: Inbox) -> None:
     inbox.put("before")
     putting = given.tasks.start("puts", lambda: inbox.put("meanwhile"))
@@ -258,3 +278,11 @@ def test_a_stop_ends_a_wait(given: Given, inbox: Inbox) -> None:
     given.tasks.start("stops", inbox.stop)
     assert inbox.wait(LONG) == ("asked to stop",)
     assert inbox.stopped
+
+
+def test_a_thread_ends_with_who_has_it() -> None:
+    threads = Threads()
+    thread = threads.start("test", threading.current_thread).result()
+    del threads
+    thread.join(LONG)
+    assert not thread.is_alive()

@@ -19,6 +19,7 @@ from vipmanager.core.actions import (
 from vipmanager.core.evolve import evolve
 from vipmanager.core.podnet import held_mark
 from vipmanager.core.values import (
+    DesiredRoute,
     EniId,
     KernelRoute,
     PolicyRule,
@@ -54,7 +55,9 @@ def test_a_rule_is_added_and_removed() -> None:
 
 
 def test_a_cloud_route_is_made_in_its_table_only() -> None:
-    after = evolve(WORLD, CreateRoute(table=T1, destination=ONE, eni=A1, reason=""))
+    after = evolve(
+        WORLD, CreateRoute(steer=DesiredRoute(table=T1, destination=ONE, eni=A1), reason="")
+    )
     assert after.cloud.tables[0] == WORLD.cloud.tables[0]
     found = after.cloud.tables[1].route_to(ONE)
     assert found is not None
@@ -65,7 +68,9 @@ def test_a_cloud_route_is_made_in_its_table_only() -> None:
 def test_a_cloud_route_is_replaced_in_place() -> None:
     before = World(kernel=pod(), cloud=pointed(cloud(), str(ONE), "eni-b1"))
     action = ReplaceRoute(
-        table=T1, destination=ONE, eni=A1, before=eni_target(EniId("eni-b1")), reason=""
+        steer=DesiredRoute(table=T1, destination=ONE, eni=A1),
+        before=eni_target(EniId("eni-b1")),
+        reason="",
     )
     after = evolve(before, action).cloud.tables[1]
     assert [r.target.id for r in after.routes if r.destination == ONE] == ["eni-a1"]
@@ -73,7 +78,7 @@ def test_a_cloud_route_is_replaced_in_place() -> None:
 
 def test_a_route_to_an_eni_that_carries_nothing_is_a_blackhole() -> None:
     state = replace(cloud(), enis=(eni("a", 1, attached=False),))
-    action = CreateRoute(table=T1, destination=ONE, eni=A1, reason="")
+    action = CreateRoute(steer=DesiredRoute(table=T1, destination=ONE, eni=A1), reason="")
     found = evolve(World(kernel=pod(), cloud=state), action).cloud.tables[1].route_to(ONE)
     assert found is not None
     assert found.blackhole
@@ -108,7 +113,7 @@ def test_the_check_is_switched_off_on_one_eni() -> None:
             "ip rule del from all lookup 86003 priority 8610 protocol 86",
         ),
         (
-            CreateRoute(table=T1, destination=ONE, eni=A1, reason=""),
+            CreateRoute(steer=DesiredRoute(table=T1, destination=ONE, eni=A1), reason=""),
             "192.168.0.1/32 in rtb-01: none -> eni-a1",
         ),
         (DisableSourceDestCheck(eni=A1, reason=""), "eni-a1: source/dest check on -> off"),

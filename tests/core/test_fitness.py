@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports import ENI, report, skipped, waiting
+from reports import ENI, judged, report, skipped, waiting
 from vipmanager.core.actions import AddRule
 from vipmanager.core.election.state import UNKNOWN
 from vipmanager.core.election.values import Fitness
@@ -13,6 +13,7 @@ from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.fitness import fitness
 from vipmanager.core.report import Done, Report
 from vipmanager.core.values import FloatingIP, PolicyRule, VpcId
+from vipmanager.core.verdict import Verdict
 from worlds import networks
 
 DESTINATION = networks("192.168.0.1/32")[0]
@@ -26,7 +27,8 @@ CARRIED = FloatingIP(
 
 
 def passed(*findings: Finding, done: tuple[Done, ...] = ()) -> Report:
-    return replace(report(*findings, done=done), floating=(CARRIED,))
+    judgements = (judged(Verdict.RIGHT),)
+    return replace(report(*findings, done=done), floating=(CARRIED,), judged=judgements)
 
 
 def test_a_pass_that_finds_all_in_order_makes_the_pod_fit() -> None:
@@ -40,7 +42,10 @@ def test_without_a_floating_ip_there_is_nothing_to_take() -> None:
 @pytest.mark.parametrize(
     ("finding", "lack"),
     [
-        (find(Condition.INTERFACE_DOWN, "net1", interface="net1"), "an interface is down"),
+        (
+            find(Condition.INTERFACE_DOWN, "net1", interface="net1", state="down", command=""),
+            "an interface is down",
+        ),
         (find(Condition.ENI_NOT_YET, "net1", interface="net1", mac="02"), "an ENI is detached"),
         (
             find(Condition.ADDRESS_TENTATIVE, "net1", interface="net1", address="fd00::1"),
@@ -60,13 +65,12 @@ def test_a_rule_that_the_kernel_refuses_makes_the_pod_unfit() -> None:
     assert not fitness(passed(done=(failed,)), Fitness()).kernel
 
 
-def test_an_api_that_is_away_leaves_a_holder_fit_and_a_standby_not() -> None:
-    away = fitness(report(waiting(), observed=False), fitness(passed(), UNKNOWN))
-    assert away.may_keep
-    assert not away.may_take
+def test_an_api_that_is_away_leaves_everybody_fit_who_knows_his_routes() -> None:
+    away = report(waiting(), observed=False)
+    assert fitness(away, fitness(passed(), UNKNOWN)).may_take
+    assert not fitness(away, UNKNOWN).may_take
 
 
-def test_a_change_in_the_pod_alone_tells_nothing_of_ec2() -> None:
-    at_once = replace(passed(), fresh=False)
-    assert not fitness(at_once, Fitness(ec2=False)).ec2
-    assert fitness(at_once, Fitness()).ec2
+def test_a_pass_that_reads_only_the_pod_tells_what_is_wrong_there() -> None:
+    unread = replace(passed(), fresh=False)
+    assert fitness(unread, UNKNOWN).may_take

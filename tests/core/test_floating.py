@@ -74,6 +74,42 @@ def test_an_address_that_can_not_float_is_said(
     assert address in finding.text
 
 
+@pytest.mark.parametrize("settings", [HOST, SUBNET], ids=["pattern 1", "pattern 2"])
+@pytest.mark.parametrize(
+    ("prefix", "address"),
+    [
+        ("10.0.11.16/28", "10.0.11.21"),
+        ("10.0.11.16/28", "10.0.11.16"),
+        ("10.0.11.16/28", "10.0.11.31"),
+        ("2001:db8:0:11:1::/80", "2001:db8:0:11:1::21"),
+    ],
+)
+def test_an_address_of_a_delegated_prefix_is_the_eni_s_own(
+    settings: Settings, prefix: str, address: str
+) -> None:
+    one = attachment(1, address, "192.168.0.1" if settings is HOST else "10.0.254.1")
+    one = replace(one, eni=replace(one.eni, prefixes=networks(prefix)))
+    (ip,), (finding,) = decide(settings, one)
+    assert str(ip.address) in {"192.168.0.1", "10.0.254.1"}
+    assert finding.condition is Condition.ADDRESS_OWNED
+    assert address in finding.text
+
+
+@pytest.mark.parametrize("address", ["10.0.11.15", "10.0.11.32"])
+def test_an_address_beside_a_delegated_prefix_is_not(address: str) -> None:
+    one = attachment(1, address)
+    one = replace(one, eni=replace(one.eni, prefixes=networks("10.0.11.16/28")))
+    assert [f.condition for f in decide(HOST, one)[1]] == [Condition.ADDRESS_IN_VPC]
+
+
+def test_an_eni_with_a_delegated_prefix_lives_in_its_subnet() -> None:
+    bare = replace(eni("a", 1), addresses=frozenset(), prefixes=networks("10.0.254.0/28"))
+    assert occupants(ip_network("10.0.254.0/28"), [bare]) == (bare,)
+    assert occupants(ip_network("10.0.254.0/24"), [bare]) == (bare,)
+    assert occupants(ip_network("10.0.254.4/32"), [bare]) == (bare,)
+    assert occupants(ip_network("10.0.254.16/28"), [bare]) == ()
+
+
 def test_a_subnet_of_another_vpc_is_not_ours() -> None:
     strange = tuple(replace(s, vpc=VpcId("vpc-2")) for s in SUBNETS)
     ips, (finding,) = floating(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from vipmanager.core.claim import Judged, Judgement, Memory, Verdict
 from vipmanager.core.findings import Condition, find
 from vipmanager.core.gate import held_back
-from vipmanager.core.values import EniId, RouteTableId, Steer
+from vipmanager.core.values import DesiredRoute, EniId, RouteTableId
+from vipmanager.core.verdict import Decision, RouteDecision, RouteHistory, Verdict
 from worlds import networks, route
 
 DESTINATION = networks("192.168.0.1/32")[0]
@@ -37,17 +37,17 @@ def test_only_a_repair_that_takes_nothing_is_made(
         "eni-b1": route(str(DESTINATION), "eni-b1"),
         "eni-dead": route(str(DESTINATION), "eni-dead"),
     }
-    steer = Steer(table=RouteTableId("rtb-00"), destination=DESTINATION, eni=EniId("eni-a1"))
-    judged = Judged(steer=steer, verdict=W, reason="x", route=routes[shows], repair=repair)
-    given = Judgement(judged=(judged,), memory=Memory(), findings=(), recheck=None)
-    after = held_back(given, SICK, lost=frozenset({EniId("eni-dead")}))
+    steer = DesiredRoute(table=RouteTableId("rtb-00"), destination=DESTINATION, eni=EniId("eni-a1"))
+    judged = RouteDecision(steer=steer, verdict=W, reason="x", route=routes[shows], repair=repair)
+    given = Decision(judged=(judged,), memory=RouteHistory(), findings=(), recheck=None)
+    after = held_back(given, SICK, gone=frozenset({EniId("eni-dead")}))
     assert after.judged[0].verdict is verdict
     assert after.findings == (SICK,)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.RIGHT, Verdict.WAIT, Verdict.YIELD])
 def test_what_is_not_written_anyway_stays_as_it_is(verdict: Verdict) -> None:
-    steer = Steer(table=RouteTableId("rtb-00"), destination=DESTINATION, eni=EniId("eni-a1"))
-    judged = Judged(steer=steer, verdict=verdict, reason="x", route=None)
-    given = Judgement(judged=(judged,), memory=Memory(), findings=(), recheck=None)
-    assert held_back(given, SICK, lost=frozenset()).judged == (judged,)
+    steer = DesiredRoute(table=RouteTableId("rtb-00"), destination=DESTINATION, eni=EniId("eni-a1"))
+    judged = RouteDecision(steer=steer, verdict=verdict, reason="x", route=None)
+    given = Decision(judged=(judged,), memory=RouteHistory(), findings=(), recheck=None)
+    assert held_back(given, SICK, gone=frozenset()).judged == (judged,)

@@ -24,6 +24,7 @@ from vipmanager.core.podnet import PROTOCOL
 from vipmanager.core.settings import Pattern, Settings
 from vipmanager.core.values import (
     CloudState,
+    DesiredRoute,
     Eni,
     EniId,
     KernelRoute,
@@ -40,7 +41,10 @@ ONE = ip_network("192.168.0.1/32")
 
 def create(destination: str = "192.168.0.1/32", table: str = T0, to: str = A1) -> CreateRoute:
     return CreateRoute(
-        table=RouteTableId(table), destination=ip_network(destination), eni=EniId(to), reason=""
+        steer=DesiredRoute(
+            table=RouteTableId(table), destination=ip_network(destination), eni=EniId(to)
+        ),
+        reason="",
     )
 
 
@@ -78,11 +82,41 @@ def test_a_cloud_write_that_is_not_ours_is_taken_out_and_said(
     assert why in finding.text
 
 
+def capped(most: int) -> Plan:
+    routes = (create(), create(table="rtb-01"))
+    check = DisableSourceDestCheck(eni=A1, reason="")
+    return guard(
+        Plan(steer=(check, *routes), spare=routes),
+        wish(),
+        settings=Settings(max_route_writes=most),
+        subnets=(),
+        enis=(),
+    )
+
+
+def test_a_plan_as_large_as_a_person_has_allowed_is_left_as_it_is() -> None:
+    plan = capped(2)
+    assert (len(plan.steer), len(plan.spare), plan.findings) == (3, 2, ())
+
+
+def test_a_larger_plan_writes_no_route_at_all_and_says_what_would_allow_it() -> None:
+    plan = capped(1)
+    assert [type(a) for a in plan.steer] == [DisableSourceDestCheck]
+    assert plan.spare == ()
+    (finding,) = plan.findings
+    assert finding.text == (
+        "2 routes in 2 route tables are to be written, and MaxRouteWrites allows 1: none is written"
+    )
+    assert finding.remedy.endswith("or allow it: MaxRouteWrites=2")
+
+
 @pytest.mark.parametrize("target", ["igw-1", "nat-1", "vgw-1", "pcx-1", "local"])
 def test_a_route_to_anything_but_an_eni_is_never_replaced(target: str) -> None:
     state = pointed(cloud(), str(ONE), target, only=0)
     action = ReplaceRoute(
-        table=T0, destination=ONE, eni=A1, before=eni_target(EniId("eni-b1")), reason=""
+        steer=DesiredRoute(table=T0, destination=ONE, eni=A1),
+        before=eni_target(EniId("eni-b1")),
+        reason="",
     )
     plan = guarded(Plan(steer=(action,)), wish(state))
     assert plan.steer == ()

@@ -6,8 +6,8 @@ from vipmanager.core.healthcheck import (
     AppHealth,
     ExecCheck,
     HealthCheck,
+    HealthState,
     HttpCheck,
-    Pulse,
     TcpCheck,
     parse,
 )
@@ -80,7 +80,7 @@ UP, DOWN, NEW = AppHealth.HEALTHY, AppHealth.UNHEALTHY, AppHealth.UNKNOWN
 def test_only_results_in_a_row_change_the_health(
     rise: int, fall: int, results: str, states: list[AppHealth]
 ) -> None:
-    pulse, seen = Pulse(), []
+    pulse, seen = HealthState(), []
     for result in results:
         pulse = pulse.passed(rise=rise) if result == "+" else pulse.failed("refused", fall=fall)
         seen.append(pulse.health)
@@ -88,6 +88,6 @@ def test_only_results_in_a_row_change_the_health(
 
 
 def test_the_reason_is_of_the_last_check_that_counted() -> None:
-    pulse = Pulse().passed(rise=1).failed("slow", fall=2)
+    pulse = HealthState().passed(rise=1).failed("slow", fall=2)
     assert "passed" in pulse.why
     assert pulse.failed("refused", fall=2).why == "refused"

@@ -2,19 +2,20 @@
 
 import contextlib
 import hmac
+import struct
 from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipmanager.core.election.values import Generation, Probe, Reply
+from vipmanager.core.election.values import Generation, Message, Probe, Reply
 from vipmanager.core.heartbeat import (
     LONGEST,
     WIDTH,
     Datagram,
     Dropped,
-    Trouble,
+    DropReason,
     Window,
     decode,
     encode,
@@ -23,20 +24,32 @@ from vipmanager.core.heartbeat import (
 )
 
 KEY = b"0123456789abcdef"
-PROBE = Datagram(message=Probe(sender="pod-1/n1", number=7, heard=6), sequence=9)
+PROBE = Datagram(message=Probe(sender="pod-1/n1", number=7, last_reply=6), sequence=9)
 REPLY = Datagram(
     message=Reply(sender="pod-2/n2", number=7, generation=Generation("lease-uid", 3)),
     sequence=12,
     to="pod-1/n1",
 )
 
+OLD = {
+    "7669706d010100000000000000090000000000000007000000000000000608706f642d312f6e310000741c21ea5f8a"
+    "d83779099a4e361d4d18": PROBE,
+    "7669706d0102000000000000000c0000000000000007000000000000000308706f642d322f6e3208706f642d312f6e"
+    "31096c656173652d756964ff5708dd4148a4fdc84844d2a25b9942": REPLY,
+}
+"""Bytes that version 0.1.0 sent."""
+
+seconds = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
 numbers = st.integers(0, 2**64 - 1)
-names = st.text(max_size=60)
-identities = st.text(min_size=1, max_size=60)
+letters = st.characters(exclude_categories=("C", "Z"))
+names = st.text(letters, max_size=60)
+identities = st.text(letters, min_size=1, max_size=60)
 datagrams = st.one_of(
     st.builds(
         Datagram,
-        message=st.builds(Probe, sender=identities, number=numbers, heard=numbers),
+        message=st.builds(
+            Probe, sender=identities, number=numbers, last_reply=numbers, interval=seconds
+        ),
         sequence=numbers,
     ),
     st.builds(
@@ -50,6 +63,18 @@ datagrams = st.one_of(
         sequence=numbers,
         to=names,
     ),
+    st.builds(
+        Datagram,
+        message=st.builds(
+            Reply,
+            sender=identities,
+            number=st.integers(1, 2**64 - 1),
+            generation=st.builds(Generation, st.text(letters, max_size=50), numbers),
+            clock=seconds,
+        ),
+        sequence=numbers,
+        to=names,
+    ),
 )
 
 
@@ -58,6 +83,43 @@ def test_what_is_encoded_is_decoded_by_whoever_has_the_key(datagram: Datagram, k
     data = encode(datagram, key)
     assert len(data) <= LONGEST
     assert decode(data, key) == datagram
+
+
+@pytest.mark.parametrize("data", OLD)
+def test_what_version_0_1_0_sends_is_heard(data: str) -> None:
+    assert decode(bytes.fromhex(data), KEY) == OLD[data]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Probe(sender="pod-1/n1", number=7, last_reply=6, interval=0.02),
+        Reply(sender="pod-2/n2", number=7, generation=Generation("lease-uid", 3), clock=1234.5678),
+        Reply(sender="pod-2/n2", number=0, generation=Generation("lease-uid", 3)),
+    ],
+)
+def test_what_is_sent_is_heard_by_version_0_1_0(message: Message) -> None:
+    """It takes version 1 with three texts; a reply's uid counts where nobody asked for it."""
+    data = encode(Datagram(message=message, sequence=3, to="pod-1/n1"), KEY)
+    magic, version, kind, _, number, _ = struct.unpack_from("!4sBBQQQ", data)
+    body, texts = data[30:-16], []
+    while body:
+        length = body[0]
+        texts.append(body[1 : 1 + length].decode())
+        body = body[1 + length :]
+    kinds = {Probe: 1, Reply: 2}
+    assert (magic, version, kind, number) == (b"vipm", 1, kinds[type(message)], message.number)
+    assert texts[:2] == [message.sender, "pod-1/n1"]
+    assert len(texts) == 3
+    assert number or texts[2] == "lease-uid"
+
+
+@pytest.mark.parametrize("last", ["", "x", "nan", "inf", "-inf", "1e999", "0.1 and more"])
+def test_an_interval_that_is_none_means_nothing(last: str) -> None:
+    text = bytes([len(last)]) + last.encode()
+    data = encode(PROBE, KEY)[: -16 - 1] + text
+    data += hmac.digest(KEY, data, "sha256")[:16]
+    assert decode(data, KEY) == PROBE
 
 
 @given(data=st.one_of(st.binary(max_size=2 * LONGEST), st.binary(max_size=90).map(b"vipm".__add__)))
@@ -90,10 +152,10 @@ def test_even_a_sealed_datagram_may_be_anything(body: bytes, kind: int, version:
 def test_another_key_is_told_from_garbage(key: bytes) -> None:
     with pytest.raises(Dropped) as dropped:
         decode(encode(PROBE, KEY), key)
-    assert dropped.value.trouble is Trouble.UNAUTHENTIC
+    assert dropped.value.reason is DropReason.UNAUTHENTIC
     with pytest.raises(Dropped) as dropped:
         decode(b"GET / HTTP/1.1\r\n\r\n" + bytes(100), key)
-    assert dropped.value.trouble is Trouble.MALFORMED
+    assert dropped.value.reason is DropReason.MALFORMED
 
 
 @pytest.mark.parametrize("cut", [1, 16, 40, len(encode(REPLY, KEY)) - 1])
@@ -105,9 +167,9 @@ def test_a_datagram_that_was_cut_is_dropped(cut: int) -> None:
 @pytest.mark.parametrize(
     "datagram",
     [
-        Datagram(message=Probe(sender="x" * 256, number=1, heard=0), sequence=1),
-        Datagram(message=Probe(sender="x", number=2**64, heard=0), sequence=1),
-        Datagram(message=Probe(sender="x", number=1, heard=-1), sequence=1),
+        Datagram(message=Probe(sender="x" * 256, number=1, last_reply=0), sequence=1),
+        Datagram(message=Probe(sender="x", number=2**64, last_reply=0), sequence=1),
+        Datagram(message=Probe(sender="x", number=1, last_reply=-1), sequence=1),
     ],
 )
 def test_what_does_not_fit_is_not_encoded(datagram: Datagram) -> None:
@@ -168,3 +230,10 @@ def test_what_is_no_endpoint_is_refused(text: str) -> None:
 def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
     with contextlib.suppress(ValueError):
         assert endpoint(text)[1] > 0
+
+
+@pytest.mark.parametrize("highest", [2**33, 2**64 - 1])
+def test_a_sequence_that_is_far_behind_costs_nothing(highest: int) -> None:
+    window = Window().admit(highest)
+    assert window is not None
+    assert window.admit(1) is None

@@ -8,7 +8,7 @@ import pytest
 from decide import decide
 from vipmanager.core.actions import show_route
 from vipmanager.core.desired import Desired, Facts, desired
-from vipmanager.core.findings import Condition
+from vipmanager.core.findings import Condition, Kind
 from vipmanager.core.plan import Plan
 from vipmanager.core.podnet import (
     HELD_TABLE,
@@ -25,6 +25,7 @@ from vipmanager.core.values import (
     EniId,
     KernelRoute,
     KernelState,
+    Mac,
     PodAddress,
     PolicyRule,
 )
@@ -32,7 +33,7 @@ from worlds import cloud, interface, kernel, node, peers, pod
 
 SBR = Settings(source_routing=True)
 DUAL = kernel(interface("a", 1, "192.168.0.1", "2001:db8:1::1"))
-PEER = ip_network("10.0.100.0/24")
+PEER, SIX = ip_network("10.0.100.0/24"), ip_network("2001:db8:9::/64")
 
 
 def want(settings: Settings, state: KernelState = DUAL) -> Desired:
@@ -86,11 +87,12 @@ def test_a_peer_is_answered_through_the_gateway_of_the_eni_s_subnet(
     ],
 )
 def test_a_peer_that_would_cut_the_pod_off_is_refused(peer: str) -> None:
-    settings = replace(peers(n1=f"{peer},10.0.100.0/24"), protected=(ip_address("172.20.0.1"),))
+    named = peers(n1=f"{peer},{PEER},{SIX}")
+    settings = replace(named, protected=(ip_address("172.20.0.1"),))
     found = want(settings)
     assert [f.condition for f in found.findings] == [Condition.PEER_CUTS_OFF]
     assert peer in found.findings[0].text
-    assert [r.destination for r in found.routes if r.table == MAIN_TABLE] == [PEER]
+    assert [r.destination for r in found.routes if r.table == MAIN_TABLE] == [PEER, SIX]
 
 
 def test_a_peer_of_a_family_that_the_interface_lacks_is_said() -> None:
@@ -113,9 +115,65 @@ def test_an_eni_in_a_subnet_without_ipv4_has_no_ipv4_gateway() -> None:
 
 
 def test_peers_of_an_interface_that_is_not_there_are_skipped_and_said() -> None:
-    found = want(peers(n3="10.0.100.0/24"))
-    assert [f.condition for f in found.findings] == [Condition.PEERS_WITHOUT_INTERFACE]
-    assert found.routes == ()
+    found = want(peers(n1=f"{PEER},{SIX}", n3="10.0.101.0/24"))
+    (finding,) = found.findings
+    assert (finding.condition, finding.subject) == (
+        Condition.PEERS_WITHOUT_INTERFACE,
+        "Intf3Peers",
+    )
+    assert len(main_routes(found)) == 2
+
+
+def test_a_deprecated_address_is_steered_and_is_no_source_where_there_is_another() -> None:
+    net1 = interface("a", 1, "192.168.0.1", "192.168.0.2")
+    first, second = net1.addresses
+    state = kernel(replace(net1, addresses=(replace(first, deprecated=True), second)))
+    found = want(peers(n1="10.0.100.0/24"), state)
+    assert [str(ip.address) for ip in found.floating] == ["192.168.0.1", "192.168.0.2"]
+    (route,) = main_routes(found)
+    assert " src 192.168.0.2 " in route
+    alone = kernel(replace(net1, addresses=(replace(first, deprecated=True),)))
+    (route,) = main_routes(want(peers(n1="10.0.100.0/24"), alone))
+    assert " src 192.168.0.1 " in route
+
+
+def test_the_primary_of_an_ipv6_cluster_s_pod_is_kept_on_its_interface() -> None:
+    """With the VPC CNI's IPv4 egress beside it, as EKS lays it out."""
+    net1 = interface("a", 1, "192.168.0.1", "fd00:100::1")
+    eth0 = replace(
+        kernel().interfaces[0],
+        addresses=(PodAddress(address=ip_address("2001:db8:0:1::5"), prefix_length=128),),
+    )
+    egress = replace(
+        eth0,
+        name="v4if0",
+        index=3,
+        mac=Mac("0a:00:00:00:00:02"),
+        addresses=(PodAddress(address=ip_address("169.254.172.5"), prefix_length=22),),
+    )
+    routes = (
+        KernelRoute(
+            destination=ip_network("0.0.0.0/0"),
+            gateway=ip_address("169.254.172.1"),
+            device="v4if0",
+        ),
+        KernelRoute(destination=ip_network("::/0"), gateway=ip_address("fe80::1"), device="eth0"),
+        KernelRoute(destination=ip_network("fe80::1/128"), device="eth0"),
+    )
+    state = KernelState(interfaces=(eth0, egress, net1), routes=routes)
+    found = want(peers(n1="10.0.100.0/24,2001:db8:0:100::/64"), state)
+    assert [f for f in found.findings if f.kind is not Kind.SKIPPED] == []
+    (rule,) = found.rules
+    assert (str(rule.source), rule.version, rule.table) == (
+        "2001:db8:0:1::5/128",
+        6,
+        PRIMARY_TABLE,
+    )
+    copied = {str(r.destination) for r in found.routes if r.table == PRIMARY_TABLE}
+    assert copied == {"::/0", "fe80::1/128"}
+    assert {r.destination.version for r in found.routes if r.device == "net1"} == {4, 6}
+    cut = want(peers(n1="169.254.172.0/22"), state)
+    assert Condition.PEER_CUTS_OFF in {f.condition for f in cut.findings}
 
 
 def test_an_interface_that_is_down_gets_no_routes() -> None:
@@ -131,6 +189,13 @@ def test_probes_of_the_node_are_answered_where_they_came_from() -> None:
     copies = [r for r in found.routes if r.table == PRIMARY_TABLE]
     assert {r.destination for r in copies} == {r.destination for r in pod().routes}
     assert {r.device for r in copies} == {"eth0"}
+
+
+def test_a_route_for_some_packets_only_is_not_copied_for_all() -> None:
+    narrow = KernelRoute(destination=ip_network("10.9.0.0/16"), device="eth0", plain=False)
+    found = want(peers(n1="10.0.1.0/24"), replace(pod(), routes=(*pod().routes, narrow)))
+    copies = {r.destination for r in found.routes if r.table == PRIMARY_TABLE}
+    assert copies == {r.destination for r in pod().routes}
 
 
 def test_without_peers_the_primary_interface_needs_no_help() -> None:

@@ -36,7 +36,7 @@ def test_a_report_is_read_in_one_way(
     settled: bool,  # noqa: FBT001
     displaced_: bool,  # noqa: FBT001
 ) -> None:
-    found = given.clean, given.changed, given.settled, given.displaced
+    found = given.clean, given.changed, given.settled, given.yields
     assert found == (clean, changed, settled, displaced_)
 
 

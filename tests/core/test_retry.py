@@ -79,8 +79,8 @@ def test_success_brings_the_rate_back_and_no_further() -> None:
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
-def test_backoff_stays_within_its_bounds(attempt: int, luck: float) -> None:
-    wait = backoff(attempt, luck)
+def test_backoff_stays_within_its_bounds(attempt: int, jitter: float) -> None:
+    wait = backoff(attempt, jitter)
     assert 0 <= wait <= min(10.0, 0.1 * 2 ** min(attempt, 30))
 
 

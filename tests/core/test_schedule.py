@@ -11,7 +11,7 @@ SLOW = Transient("slow")
 
 
 @pytest.mark.parametrize(
-    ("given", "attempt", "luck", "expected"),
+    ("given", "attempt", "jitter", "expected"),
     [
         # a write is read back at once
         (report(done=(wrote(),)), 0, 0.5, 0.0),
@@ -36,6 +36,6 @@ SLOW = Transient("slow")
     ],
 )
 def test_the_next_look_comes_when_it_can_change_something(
-    given: Report, attempt: int, luck: float, expected: float
+    given: Report, attempt: int, jitter: float, expected: float
 ) -> None:
-    assert next_look(given, attempt=attempt, luck=luck, resync=30) == pytest.approx(expected)
+    assert next_look(given, attempt=attempt, jitter=jitter, resync=30) == pytest.approx(expected)

@@ -11,10 +11,10 @@ import botocore.session
 import pytest
 
 from deploy.lifecycle import ACCOUNT, ENVIRONMENT, REGION, AutoScaling, Context, event, load
-from vipmanager.lab.ec2.account import Account
-from vipmanager.lab.ec2.endpoint import Endpoint
-from vipmanager.lab.ec2.faults import Faults
-from vipmanager.lab.ec2.view import Eni
+from vipmanager_lab.ec2.account import Account
+from vipmanager_lab.ec2.endpoint import Endpoint
+from vipmanager_lab.ec2.faults import Faults
+from vipmanager_lab.ec2.view import Eni
 
 _SESSION = botocore.session.Session()  # it caches the EC2 model, which is slow to read
 

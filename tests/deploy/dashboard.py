@@ -33,7 +33,7 @@ def expressions(*rows: str) -> dict[str, str]:
 
 def values(prometheus: Prometheus, expression: str) -> list[float]:
     """Evaluate an expression, with Grafana's variables put in and All chosen."""
-    for name in ("namespace", "pod"):
+    for name in ("cluster", "namespace", "pod"):
         expression = expression.replace(f"${name}", ".*")
     return prometheus.value(expression.replace("$__rate_interval", "30s"))
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from agent_fixtures import wait_until
 from deploy.rendered import DEPLOY, without
-from staging import wait_until
-from vipmanager.lab.netns import Netns
+from vipmanager_lab.netns import Netns
 
 OBSERVABILITY = DEPLOY / "observability"
 RULES = OBSERVABILITY / "vipmanager-rules.yaml"
@@ -23,7 +23,8 @@ PORT = 9876
 """Of the agent, as in the shipped ConfigMap."""
 NAMESPACE, POD = "telco", "app-0"
 
-_STALE = "vipmanager_last_good_pass_age_seconds > 300"
+_STALE = "time() - vipmanager_last_good_pass_timestamp_seconds > 300"
+_SEEN = "[7d:5m]) > 2"
 
 
 def need(command: str) -> str:
@@ -41,7 +42,7 @@ def promtool(*words: str | Path) -> None:
         AssertionError: with what it said.
     """
     done = subprocess.run(
-        [need("promtool"), *words], capture_output=True, text=True, check=False, timeout=60
+        [need("promtool"), *words], capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -49,11 +50,15 @@ def promtool(*words: str | Path) -> None:
 def impatient(rules: str) -> str:
     """Give the shipped rules without their patience: no `for`, and 5 s for the 300 s of Stale.
 
+    A standby counts after two seconds.
+
     Everything else stays, ranges and offsets too. promtool tests the real durations.
     """
     assert _STALE in rules
     hasty, count = re.subn(r"(?m)^    for: .*$", "    for: 0s", rules)
     assert count == len(re.findall(r"for: \d", rules))
+    assert _SEEN in hasty
+    hasty = hasty.replace(_SEEN, "[5m:1s]) > 2")
     return hasty.replace(_STALE, _STALE.replace("300", "5"))
 
 

@@ -33,10 +33,20 @@ KUBERNETES = ("1.29", "1.37")
 
 Document = dict[str, Any]
 
+REPOSITORY = "example.com/vipmanager"
+EXAMPLE: Document = {
+    "image": {"repository": REPOSITORY},
+    "config": {"Intf1Peers": "10.10.10.48,10.0.0.0/24", "Intf2Peers": "192.168.1.204"},
+    "example": {"name": "busybox-deployment", "app": "busybox"},
+}
+"""What makes of the chart's example the one of the overlays."""
+
 DOWNWARD = {
     "metadata.name": "busybox-deployment-6d4b75cb6d-hznwp",
     "metadata.namespace": "telco",
     "metadata.uid": "4a8b1f0e-8f0c-4a26-9d3a-0b5f4c1d2e3f",
+    "spec.nodeName": "ip-10-0-1-23.us-east-2.compute.internal",
+    "status.podIPs": "10.0.1.100",
 }
 """What kubelet fills in for a pod's own fields."""
 
@@ -74,12 +84,24 @@ def composed(folder: Path, name: str, **entries: object) -> tuple[Document, ...]
         name: of the shipped overlay.
         entries: of the kustomization, beside its resources.
     """
+    whole = {"resources": [f"../manifests/overlays/{name}"], **entries}
+    return own(folder, yaml.safe_dump(whole))
+
+
+def own(folder: Path, kustomization: str, *objects: Document) -> tuple[Document, ...]:
+    """Render a kustomization of somebody's own, in a folder beside the shipped ones.
+
+    Args:
+        folder: an empty one.
+        kustomization: its text.
+        objects: in `application.yaml` beside it.
+    """
     shutil.copytree(MANIFESTS, folder / "manifests")
-    own = folder / "mine"
-    own.mkdir()
-    text = yaml.safe_dump({"resources": [f"../manifests/overlays/{name}"], **entries})
-    (own / "kustomization.yaml").write_text(text)
-    return kustomize(own)
+    mine = folder / "mine"
+    mine.mkdir()
+    (mine / "application.yaml").write_text(yaml.safe_dump_all(objects))
+    (mine / "kustomization.yaml").write_text(kustomization)
+    return kustomize(mine)
 
 
 def components(*names: str) -> list[str]:
@@ -113,21 +135,47 @@ def without(why: str) -> NoReturn:
     pytest.skip(why)
 
 
-def chart(values: Mapping[str, Any] | None = None, *, path: Path = CHART) -> tuple[Document, ...]:
+def installed(
+    values: Mapping[str, Any], *, path: Path = CHART, name: str = "vipmanager"
+) -> tuple[Document, ...]:
     """Render a chart as `helm install` does, without its notes.
 
     Raises:
         helm.HelmError: Helm refuses the values or a template.
     """
     with helm.Chart.load(path) as loaded:
-        rendered = loaded.render(dict(values or {}), name="demo", namespace="telco")
+        rendered = loaded.render(dict(values), name=name, namespace="telco")
     manifests = [text for file, text in rendered.items() if not file.endswith("NOTES.txt")]
     return tuple(d for text in manifests for d in yaml.safe_load_all(text) if d)
 
 
+def chart(
+    values: Mapping[str, Any] | None = None, *, name: str = "vipmanager"
+) -> tuple[Document, ...]:
+    """Render the chart with its example, named as in the overlays, and with these values.
+
+    Raises:
+        helm.HelmError: Helm refuses the values or a template.
+    """
+    return installed(merged(pattern_values("nonvpc"), EXAMPLE, values or {}), name=name)
+
+
+def merged(*layers: Mapping[str, Any]) -> Document:
+    """Lay values over each other as Helm does: maps are merged, anything else is replaced."""
+    whole: Document = {}
+    for layer in layers:
+        for key, value in layer.items():
+            under = whole.get(key)
+            if isinstance(under, dict) and isinstance(value, dict):
+                whole[key] = merged(under, value)
+            else:
+                whole[key] = value
+    return whole
+
+
 def pattern_values(pattern: str) -> Document:
-    """Give the chart's values for a pattern."""
-    return documents(CHART / "values-vpc.yaml")[0] if pattern == "vpc" else {}
+    """Give the chart's values of the example of a pattern."""
+    return documents(CHART / f"values-{pattern}.yaml")[0]
 
 
 def check_schemas(objects: Sequence[Document], version: str) -> None:

@@ -8,12 +8,12 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import pytest
 
+from agent_fixtures import Stage, converged, wait_until
 from deploy.prometheus import PORT, Prometheus, need, target
-from staging import Stage, converged, wait_until
-from vipmanager.lab.ec2.faults import Unreachable
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.process import Process
-from vipmanager.lab.world import TAG, World
+from vipmanager_lab.ec2.faults import Unreachable
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.process import Process
+from vipmanager_lab.world import TAG, World
 
 ADDRESS = "192.168.0.1"
 
@@ -88,7 +88,7 @@ class Theatre(Generic[W]):
 
 
 def _sidecar(stage: Stage, pod: Netns) -> Process:
-    process = stage.sidecar(pod, HTTPPort=str(PORT))
+    process = stage.sidecar(pod, HTTPPort=str(PORT), ResyncSeconds="3")
     process.wait_for(converged)
     return process
 
@@ -120,6 +120,14 @@ def check_is_switched_on(scene: Scene) -> None:
 
 def check_is_switched_off(scene: Scene) -> None:
     scene.world.account.set_source_dest_check(scene.stage.enis("a")[0], enabled=False)
+
+
+def address_is_removed(scene: Scene) -> None:
+    scene.pod.run(["ip", "address", "del", f"{ADDRESS}/24", "dev", "net1"])
+
+
+def address_is_back(scene: Scene) -> None:
+    scene.pod.run(["ip", "address", "add", f"{ADDRESS}/24", "dev", "net1"])
 
 
 def tables_lose_their_tag(scene: Scene) -> None:
@@ -189,9 +197,20 @@ UNWRITTEN = frozenset({"VipmanagerRoutesWrong", "VipmanagerStale"})
 FAULTS: dict[str, Fault[Scene]] = {
     "VipmanagerNotReady": Fault(strike=pod_yields, mend=pod_claims),
     "VipmanagerDisplaced": Fault(strike=rival_takes_over, mend=pod_claims),
-    "VipmanagerSourceDestCheck": Fault(strike=check_is_switched_on, mend=check_is_switched_off),
+    "VipmanagerLost": Fault(
+        strike=address_is_removed,
+        mend=address_is_back,
+        company=frozenset({"VipmanagerFinding"}),  # of the peer that can't be answered
+    ),
+    "VipmanagerSourceDestCheck": Fault(
+        strike=check_is_switched_on,
+        mend=check_is_switched_off,
+        company=frozenset({"VipmanagerLost"}),
+    ),
     "VipmanagerFinding": Fault(strike=tables_lose_their_tag, mend=tables_are_tagged),
-    "VipmanagerStale": Fault(strike=ec2_is_cut_off, mend=ec2_is_back),
+    "VipmanagerStale": Fault(
+        strike=ec2_is_cut_off, mend=ec2_is_back, company=frozenset({"VipmanagerDegraded"})
+    ),
     "VipmanagerDown": Fault(strike=sidecar_dies, mend=sidecar_starts),
     "VipmanagerRoutesWrong": Fault(strike=writes_fail_for_a_while, company=UNWRITTEN),
     "VipmanagerRefused": Fault(

@@ -5,13 +5,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent_fixtures import wait_until
 from deploy.prometheus import PORT, Prometheus, target
 from deploy.scene import UNWRITTEN, Fault
-from staging import wait_until
-from standing import standing
+from standby_fixtures import standing
 from steady import SHORT
 from vipmanager.core.settings import Settings
-from vipmanager.lab.replicas import Replica, Replicas
+from vipmanager_lab.replicas import Replica, Replicas
 
 
 @dataclass(slots=True, kw_only=True)

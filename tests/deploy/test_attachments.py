@@ -9,12 +9,14 @@ from http.client import HTTPConnection
 
 import pytest
 
+from agent_fixtures import converged, wait_until
+from deploy.granted import ship
 from deploy.rendered import BASE, Document, agent, environment, overlay, pod, without
-from staging import converged
-from vipmanager.lab.cni import PLUGINS, CniError, Delegate, read_definitions
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.process import Process
-from vipmanager.lab.world import World
+from vipmanager_lab.cni import PLUGINS, CniError, Delegate, read_definitions
+from vipmanager_lab.control_plane import ControlPlane
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.process import Process
+from vipmanager_lab.world import World
 
 PROMISED = {
     "nonvpc": (["192.168.0.1", "192.168.0.2"], ["192.168.0.1/32", "192.168.0.2/32"]),
@@ -67,14 +69,24 @@ def delegates(pattern: str, *, mode: str = "passthru") -> list[Delegate]:
     return found
 
 
-def start(world: World, name: str, zone: str, objects: tuple[Document, ...]) -> Started:
+def cluster(world: World, objects: tuple[Document, ...]) -> ControlPlane:
+    """Make the cluster that an overlay was applied to; it ends with the world."""
+    plane = ControlPlane(world)
+    ship(objects, plane.cluster, plane.account)
+    return plane
+
+
+def start(
+    world: World, name: str, zone: str, objects: tuple[Document, ...], plane: ControlPlane
+) -> Started:
     """Start the pod of an overlay: attachments, container, environment; not its peers."""
     pattern = "vpc" if environment(objects)["SubnetBasedLoopbacks"] == "True" else "nonvpc"
     netns = world.start_pod(name, zone, delegates(pattern))
     shown = [netns.ip_json("-4", "addr", "show", "dev", f"net{n}") for n in (1, 2)]
     addresses = tuple(a["local"] for (link,) in shown for a in link["addr_info"])
     argv = confined(agent(pod(objects)))
-    process = world.agent(netns, {**environment(objects), **world.peers()}, argv=argv)
+    told = environment(objects) | plane.create_pod(name) | world.peers()
+    process = world.agent(netns, told, argv=argv)
     return Started(netns=netns, addresses=addresses, agent=process)
 
 
@@ -98,8 +110,9 @@ def test_the_shipped_pod_takes_its_floating_ips_from_zone_to_zone(
 ) -> None:
     addresses, destinations = PROMISED[pattern]
     objects = overlay(f"{pattern}-{mode}")
+    plane = cluster(world, objects)
     for zone in "ab":
-        started = start(world, f"pod-{zone}", zone, objects)
+        started = start(world, f"pod-{zone}", zone, objects, plane)
         assert list(started.addresses) == addresses
         if mode == "initContainer":
             assert started.agent.wait() == 0, started.agent.text
@@ -122,10 +135,10 @@ def _answered(address: str) -> Callable[[dict[str, object]], bool]:
 
 def test_the_probes_of_the_shipped_sidecar_are_answered(world: World) -> None:
     objects = overlay("nonvpc-native-sidecar")
-    started = start(world, "pod", "a", objects)
+    started = start(world, "pod", "a", objects, cluster(world, objects))
     started.agent.wait_for(converged)
     container = agent(pod(objects))
-    (port,) = container["ports"]
+    port = container["ports"][0]
     asked = [v["httpGet"]["path"] for k, v in container.items() if k.endswith("Probe")]
     assert len(asked) == 3
     for path in asked:
@@ -135,7 +148,7 @@ def test_the_probes_of_the_shipped_sidecar_are_answered(world: World) -> None:
 
 def test_before_the_shipped_pod_ends_it_turns_unready(world: World) -> None:
     objects = overlay("vpc-sidecar")
-    started = start(world, "pod", "a", objects)
+    started = start(world, "pod", "a", objects, cluster(world, objects))
     started.agent.wait_for(converged)
     container = agent(pod(objects))
     _, *words = container["lifecycle"]["preStop"]["exec"]["command"]
@@ -143,7 +156,8 @@ def test_before_the_shipped_pod_ends_it_turns_unready(world: World) -> None:
     assert hook.wait() == 0, hook.text
     port = container["ports"][0]["containerPort"]
     path = container["readinessProbe"]["httpGet"]["path"]
-    assert started.netns.call(partial(_status, port, path)) == 503
+    # The pass that shows it comes right after the Lease is free.
+    wait_until(lambda: started.netns.call(partial(_status, port, path)) == 503)
     assert started.agent.running
 
 

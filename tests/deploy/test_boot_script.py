@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from deploy.lifecycle import ACCOUNT, REGION, ROOT
-from vipmanager.lab.ec2.account import Account
-from vipmanager.lab.imds import Imds
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.network import Network
+from vipmanager_lab.ec2.account import Account
+from vipmanager_lab.imds import Imds
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.network import Network
 
 SCRIPT = ROOT / "deploy/node/name-enis.py"
 _numbers = itertools.count()

@@ -12,9 +12,11 @@ import yaml  # type: ignore[import-untyped]
 from deploy.rendered import (
     CHART,
     CHART_MODES,
+    DEPLOY,
     KUBERNETES,
     MODES,
     PATTERNS,
+    REPOSITORY,
     SIDECARS,
     Document,
     agent,
@@ -23,6 +25,7 @@ from deploy.rendered import (
     components,
     composed,
     environment,
+    installed,
     of_kind,
     only,
     overlay,
@@ -32,8 +35,10 @@ from deploy.rendered import (
 from vipmanager import __version__
 from vipmanager.core.settings import Mode, Pattern, Rate
 from vipmanager.edges.settings import KEYS, load
-from vipmanager.lab.cni import read_definitions
+from vipmanager_lab.cni import read_definitions
 
+PLACEHOLDER = "xxxxxxxxxxxx.dkr.ecr.us-east-2.amazonaws.com/vipmanager"
+"""What the overlays have for an image."""
 COMBINATIONS = [(pattern, mode) for pattern in PATTERNS for mode in MODES]
 
 
@@ -79,7 +84,7 @@ def test_the_chart_s_standby_is_what_the_components_make(
 
 def _plain(objects: tuple[Document, ...]) -> list[Document]:
     """Without Helm's labels and Kustomize's, with CNI configurations as values, in order."""
-    found = json.loads(json.dumps(objects))
+    found = json.loads(json.dumps(objects).replace(PLACEHOLDER, REPOSITORY))
     for each in found:
         labels = each["metadata"].pop("labels", {})
         tools = ("app.kubernetes.io/", "helm", "vipmanager/mode")
@@ -110,7 +115,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"pattern": "public"}, "/pattern"),
     ({"modes": "sidecar"}, "'modes'"),
     ({"image": {"registry": "here"}}, "'registry'"),
-    ({"image": {"repository": ""}}, "/image/repository"),
     ({"image": {"tag": "0.1.0@sha256"}}, "/image/tag"),
     ({"image": {"digest": "sha256:12"}}, "/image/digest"),
     ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
@@ -135,8 +139,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"config": {"LeaseSeconds": 1}}, "/config/LeaseSeconds"),
     ({"config": {"HeartbeatMs": 19}}, "/config/HeartbeatMs"),
     ({"config": {"HeartbeatPort": "off"}}, "/config/HeartbeatPort"),
-    ({"config": {"PreferredZone": "b"}}, "/config/PreferredZone"),
+    ({"config": {"PreferredZone": "us-east-2a, us-east-2b"}}, "/config/PreferredZone"),
     ({"config": {"RoleLabel": "holder"}}, "/config/RoleLabel"),
+    ({"leaderElection": "yes"}, "/leaderElection"),
+    ({"config": {"HandOverOn": "drain"}}, "/config/HandOverOn"),
+    ({"config": {"ClusterArn": "telco"}}, "/config/ClusterArn"),
     ({"standby": {"enabled": "yes"}}, "/standby/enabled"),
     ({"standby": {"replicas": 3}}, "'replicas'"),
     ({"standby": {"keySecret": "A Key"}}, "/standby/keySecret"),
@@ -154,6 +161,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (_network(mode="l3"), "'mode'"),
     ({"resources": {"limits": {"memory": "lots"}}}, "/resources/limits/memory"),
     ({"example": {"enabled": "false"}}, "/example/enabled"),
+    ({"example": {"replicas": 3}}, "'replicas'"),
+    ({"fullnameOverride": "Telco"}, "/fullnameOverride"),
+    ({"imagePullSecrets": ["registry"]}, "/imagePullSecrets/0"),
+    ({"extraEnv": [{"name": "A", "value": 1}]}, "/extraEnv/0/value"),
+    ({"extraVolumeMounts": [{"name": "bundle"}]}, "'mountPath'"),
+    ({"podMonitor": True}, "/podMonitor"),
+    ({"prometheusRule": {"enabled": "True"}}, "/prometheusRule/enabled"),
     ({"example": {"tolerationSeconds": -1}}, "/example/tolerationSeconds"),
 ]
 
@@ -165,9 +179,9 @@ def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], named: str) ->
     assert named in str(refused.value)
 
 
-def test_every_key_of_vipmanager_can_be_set() -> None:
+def test_a_key_can_be_set_unless_the_chart_sets_it_by_other_values() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
-    # These follow from `mode`, `pattern` and `standby`.
+    # These follow from `mode`, `pattern`, `leaderElection` and `standby`.
     follow = {"RunAsSidecar", "SubnetBasedLoopbacks", "LeaderElection", "HeartbeatKeyFile"}
     expected = {key.name for key in KEYS} - follow
     assert set(schema["properties"]["config"]["properties"]) == expected
@@ -202,7 +216,7 @@ def test_vipmanager_reads_what_the_values_say() -> None:
 
 
 def test_without_a_port_nothing_asks_at_one() -> None:
-    objects = chart({"config": {"HTTPPort": 0}})
+    objects = chart({"config": {"HTTPPort": 0, "HeartbeatPort": 0}})
     assert not {k for k in agent(pod(objects)) if k.endswith("Probe") or k == "ports"}
     annotations = only(objects, "Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert not [name for name in annotations if name.startswith("prometheus.io/")]
@@ -224,14 +238,29 @@ def test_the_service_account_can_have_a_role_or_be_somebody_else_s() -> None:
     role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/vipmanager"}
     account = only(chart({"serviceAccount": {"annotations": role}}), "ServiceAccount")
     assert account["metadata"]["annotations"] == role
-    objects = chart({"serviceAccount": {"create": False, "name": "routes"}})
-    assert not of_kind(objects, "ServiceAccount")
-    assert pod(objects)["serviceAccountName"] == "routes"
+    for given, expected in (("routes", "routes"), ("", "default")):
+        objects = chart({"serviceAccount": {"create": False, "name": given}})
+        assert not of_kind(objects, "ServiceAccount")
+        assert pod(objects)["serviceAccountName"] == expected
+        assert {b["subjects"][0]["name"] for b in of_kind(objects, "RoleBinding")} == {expected}
 
 
 def test_without_the_example_only_configuration_is_installed() -> None:
     kinds = {each["kind"] for each in chart({"example": {"enabled": False}})}
-    assert kinds == {"ConfigMap", "ServiceAccount", "NetworkAttachmentDefinition"}
+    lease = {"Lease", "Role", "RoleBinding"}
+    assert kinds == {"ConfigMap", "ServiceAccount", "NetworkAttachmentDefinition"} | lease
+
+
+@pytest.mark.parametrize("mode", SIDECARS)
+def test_the_lease_can_be_done_without(mode: str) -> None:
+    objects = chart({"mode": CHART_MODES[mode], "leaderElection": False})
+    check_schemas(objects, KUBERNETES[-1])
+    assert not load(environment(objects)).leader_election
+    assert not [
+        each for kind in ("Lease", "Role", "RoleBinding") for each in of_kind(objects, kind)
+    ]
+    assert "automountServiceAccountToken" not in pod(objects)
+    assert [each["name"] for each in agent(pod(objects))["ports"]] == ["http-vipmanager"]
 
 
 def test_an_interface_can_have_an_address_of_each_family(tmp_path: Path) -> None:
@@ -271,8 +300,12 @@ def test_another_chart_can_put_the_container_into_its_own_pod(tmp_path: Path) ->
     (tmp_path / "templates").mkdir()
     (tmp_path / "Chart.yaml").write_text(PARENT)
     (tmp_path / "templates" / "pod.yaml").write_text(OWN_POD)
-    values = {"vipmanager": {"example": {"enabled": False}, "config": {"HTTPPort": 8080}}}
-    objects = chart(values, path=tmp_path)
+    values = {
+        "enabled": True,  # as of a `condition`
+        "image": {"repository": REPOSITORY},
+        "config": {"HTTPPort": 8080},
+    }
+    objects = installed({"vipmanager": values}, path=tmp_path, name="telco")
     check_schemas(objects, KUBERNETES[0])
     container = agent(only(objects, "Pod")["spec"])
     assert container["restartPolicy"] == "Always"
@@ -282,8 +315,7 @@ def test_another_chart_can_put_the_container_into_its_own_pod(tmp_path: Path) ->
 
 
 def test_events_bring_their_role_and_the_pods_token() -> None:
-    assert not of_kind(chart(), "Role")
-    objects = chart({"config": {"KubernetesEvents": True}})
+    objects = chart({"mode": "initContainer", "config": {"KubernetesEvents": True}})
     check_schemas(objects, KUBERNETES[-1])
     (rule,) = only(objects, "Role")["rules"]
     assert (rule["resources"], rule["verbs"]) == (["events"], ["create", "patch"])
@@ -300,6 +332,7 @@ def test_with_a_health_check_the_application_does_not_wait_for_the_sidecar() -> 
 
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"mode": "initContainer", "standby": {"enabled": True}}, "an initContainer ends"),
+    ({"leaderElection": False, "standby": {"enabled": True}}, "expected leaderElection=true"),
     (
         {"standby": {"enabled": True, "keySecret": "key"}, "config": {"HeartbeatPort": 0}},
         "standby.keySecret: expected nothing with config.HeartbeatPort=0",
@@ -307,6 +340,9 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"standby": {"keySecret": "key"}}, "standby.keySecret: expected nothing without"),
     ({"config": {"PreferredZone": "us-east-2b"}}, "config.PreferredZone: expected nothing without"),
     ({"config": {"RoleLabel": True}}, "config.RoleLabel: expected nothing without"),
+    ({"config": {"HandOverOn": "cordon"}}, "config.HandOverOn: expected nothing without"),
+    ({"image": {"repository": ""}}, "image.repository: expected the repository"),
+    ({"image": {"repository": PLACEHOLDER}}, "image.repository: expected the repository"),
 ]
 
 
@@ -332,16 +368,152 @@ def test_a_standby_s_objects_follow_the_keys_of_the_lease() -> None:
     settings = load(environment(objects))
     assert (settings.lease_seconds, settings.heartbeat) == (10, 0.2)
     assert settings.preferred_zone == "us-east-2b"
-    for kind in ("Lease", "Role", "RoleBinding"):
-        assert only(objects, kind)["metadata"]["namespace"] == settings.lease_namespace
-    assert only(objects, "Lease")["metadata"]["name"] == settings.lease_name
-    assert only(objects, "Role")["rules"][0]["resourceNames"] == [settings.lease_name]
-    (subject,) = only(objects, "RoleBinding")["subjects"]
-    assert subject["namespace"] == "telco", "the pods' own, wherever the Lease is"
+    lease = only(objects, "Lease")
+    assert lease["metadata"]["name"] == settings.lease_name
+    pods, steers = of_kind(objects, "Role")
+    assert steers["rules"][0]["resourceNames"] == [settings.lease_name]
+    assert pods["rules"][0]["resources"] == ["pods"]
+    bound = of_kind(objects, "RoleBinding")
+    for each in (lease, steers, bound[1]):
+        assert each["metadata"]["namespace"] == settings.lease_namespace
+    for each in (pods, bound[0]):
+        assert "namespace" not in each["metadata"], "the pods' own, wherever the Lease is"
+    for each in bound:
+        assert each["subjects"][0]["namespace"] == "telco"
     ports = {each["name"]: each["containerPort"] for each in agent(pod(objects))["ports"]}
     assert ports["heartbeat"] == settings.heartbeat_port
+
+
+def test_a_cordon_is_read_by_a_cluster_role_of_this_release_and_namespace() -> None:
+    config = {"HandOverOn": "zonal-shift,cordon", "LeaseName": "amf"}
+    config["ClusterArn"] = "arn:aws:eks:us-east-2:123456789012:cluster/telco"
+    objects = chart({"standby": {"enabled": True}, "config": config})
+    check_schemas(objects, KUBERNETES[-1])
+    assert len(load(environment(objects)).hand_over_on) == 2
+    role, binding = only(objects, "ClusterRole"), only(objects, "ClusterRoleBinding")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
+    assert role["metadata"]["name"] == binding["roleRef"]["name"] == "telco-amf-cordon"
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "vipmanager", "namespace": "telco"}
+    ]
+    without = chart({"standby": {"enabled": True}, "config": config | {"HandOverOn": ""}})
+    assert not of_kind(without, "ClusterRole")
 
 
 def test_without_heartbeats_no_port_is_told() -> None:
     objects = chart({"standby": {"enabled": True}, "config": {"HeartbeatPort": 0}})
     assert [each["name"] for each in agent(pod(objects))["ports"]] == ["http-vipmanager"]
+
+
+def test_releases_of_one_namespace_share_nothing() -> None:
+    values = {
+        "image": {"repository": REPOSITORY},
+        "config": {"KubernetesEvents": "True"},
+        "podMonitor": {"enabled": True},
+        "example": {"enabled": True},
+    }
+    groups = [installed(values, name=name) for name in ("vipmanager", "amf", "smf")]
+    names = [{(each["kind"], each["metadata"]["name"]) for each in group} for group in groups]
+    assert not names[0] & names[1] | names[1] & names[2]
+    leases = [load(environment(group)).lease_name for group in groups]
+    assert leases == ["vipmanager", "amf-vipmanager", "smf-vipmanager"]
+    apps = {only(group, "Deployment")["spec"]["selector"]["matchLabels"]["app"] for group in groups}
+    assert len(apps) == 3
+    (named,) = of_kind(installed({**values, "fullnameOverride": "upf"}), "ConfigMap")
+    assert named["metadata"]["name"] == "upf-config"
+
+
+def test_long_names_of_releases_do_not_meet() -> None:
+    values = {"image": {"repository": REPOSITORY}}
+    long = "telco-prod-eu-central-1-upf-session-anchor"
+    leases = {
+        only(installed(values, name=f"{long}-{letter}"), "Lease")["metadata"]["name"]
+        for letter in "ab"
+    }
+    assert len(leases) == 2
+    assert {len(name) for name in leases} == {40}
+
+
+def test_by_default_there_is_no_pod_and_no_attachment() -> None:
+    kinds = {each["kind"] for each in installed({"image": {"repository": REPOSITORY}})}
+    assert kinds == {"ConfigMap", "ServiceAccount", "Lease", "Role", "RoleBinding"}
+
+
+@pytest.mark.parametrize("written", ["True", "true", True])
+def test_true_is_true_however_it_is_written(written: object) -> None:
+    objects = chart({"config": {"KubernetesEvents": written, "UseSBR": written}})
+    settings = load(environment(objects))
+    assert (settings.kubernetes_events, settings.source_routing) == (True, True)
+    assert "vipmanager-events" in {each["metadata"]["name"] for each in of_kind(objects, "Role")}
+
+
+@pytest.mark.parametrize("written", ["False", "false", False])
+def test_false_is_false_however_it_is_written(written: object) -> None:
+    objects = chart({"config": {"KubernetesEvents": written, "RoleLabel": written}})
+    settings = load(environment(objects))
+    assert (settings.kubernetes_events, settings.role_label) == (False, False)
+    assert not [r for r in of_kind(objects, "Role") if "events" in r["metadata"]["name"]]
+
+
+def test_what_the_container_gets_besides() -> None:
+    bundle = {"name": "bundle", "configMap": {"name": "ca-bundle"}}
+    objects = chart(
+        {
+            "extraEnv": [{"name": "AWS_CA_BUNDLE", "value": "/etc/bundle/ca.pem"}],
+            "extraEnvFrom": [{"secretRef": {"name": "proxy"}}],
+            "extraVolumes": [bundle],
+            "extraVolumeMounts": [{"name": "bundle", "mountPath": "/etc/bundle"}],
+            "securityContext": {"seccompProfile": {"type": "Unconfined"}},
+            "imagePullSecrets": [{"name": "registry"}],
+        }
+    )
+    check_schemas(objects, KUBERNETES[-1])
+    spec = pod(objects)
+    container = agent(spec)
+    assert {"name": "AWS_CA_BUNDLE", "value": "/etc/bundle/ca.pem"} in container["env"]
+    assert container["envFrom"][-1] == {"secretRef": {"name": "proxy"}}
+    assert bundle in spec["volumes"]
+    assert {"name": "bundle", "mountPath": "/etc/bundle"} in container["volumeMounts"]
+    assert container["securityContext"]["seccompProfile"] == {"type": "Unconfined"}
+    assert container["securityContext"]["capabilities"]["add"] == ["NET_ADMIN"]
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_where_and_how_the_example_runs() -> None:
+    term = {"topologyKey": "rack", "labelSelector": {"matchLabels": {"app": "other"}}}
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    toleration = {"key": "telco", "operator": "Exists"}
+    objects = chart(
+        {
+            "standby": {"enabled": True},
+            "commonLabels": {"team": "core"},
+            "example": {
+                "affinity": {"podAntiAffinity": {required: [term]}},
+                "tolerations": [toleration],
+                "podAnnotations": {"a": "1"},
+                "podLabels": {"b": "2"},
+                "priorityClassName": "telco-critical",
+            },
+        }
+    )
+    check_schemas(objects, KUBERNETES[-1])
+    template, spec = only(objects, "Deployment")["spec"]["template"], pod(objects)
+    given, apart = spec["affinity"]["podAntiAffinity"][required]
+    assert (given, apart["topologyKey"]) == (term, "kubernetes.io/hostname")
+    assert spec["tolerations"][-1] == toleration
+    assert template["metadata"]["annotations"]["a"] == "1"
+    assert template["metadata"]["labels"] == {"app": "busybox", "b": "2"}
+    assert spec["priorityClassName"] == "telco-critical"
+    assert {each["metadata"]["labels"]["team"] for each in objects} == {"core"}
+
+
+def test_the_operator_of_prometheus_is_told_of_pods_and_alerts() -> None:
+    labels = {"enabled": True, "labels": {"release": "prometheus"}}
+    objects = chart({"podMonitor": labels, "prometheusRule": labels})
+    monitor, rule = only(objects, "PodMonitor"), only(objects, "PrometheusRule")
+    for each in (monitor, rule):
+        assert each["metadata"]["labels"]["release"] == "prometheus"
+    names = {each["name"] for each in agent(pod(objects))["ports"]}
+    assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in names
+    shipped = yaml.safe_load((DEPLOY / "observability" / "vipmanager-rules.yaml").read_text())
+    assert rule["spec"] == shipped

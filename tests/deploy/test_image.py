@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from staging import converged
+from agent_fixtures import converged
 from vipmanager import __version__
-from vipmanager.lab.cni import PLUGINS
-from vipmanager.lab.container import Container, Image, ImageError, prepare
-from vipmanager.lab.process import Process
-from vipmanager.lab.shipped import Shipped, only_address
-from vipmanager.lab.world import World
+from vipmanager_lab.cni import PLUGINS
+from vipmanager_lab.container import Container, Image, ImageError, prepare
+from vipmanager_lab.process import Process
+from vipmanager_lab.shipped import Shipped, only_address
+from vipmanager_lab.world import World
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "image"
@@ -134,7 +134,8 @@ def test_nothing_of_the_building_machine_is_in_it(shipped: Shipped, files: list[
     links = {"bin", "lib", "lib64", "sbin"}
     assert top - links == {"dev", "etc", "proc", "sys", "usr", "var"}
     etc = {file.parts[1] for file in files if file.parts[0] == "etc" and len(file.parts) == 2}
-    assert etc == {"group", "iproute2", "nsswitch.conf", "os-release", "passwd", "ssl"}
+    assert etc == {"group", "hosts", "iproute2", "nsswitch.conf", "os-release", "passwd", "ssl"}
+    assert (shipped.image.rootfs / "etc" / "hosts").read_bytes() == b""
 
 
 def test_there_is_no_shell_and_nothing_to_run_but_ip_python_and_the_agent(
@@ -150,6 +151,11 @@ def test_there_is_no_shell_and_nothing_to_run_but_ip_python_and_the_agent(
     }
     shells = {"sh", "ash", "bash", "dash", "busybox", "apt", "apt-get", "dpkg", "pip"}
     assert not [f for f in files if f.name in shells and (shipped.image.rootfs / f).is_file()]
+
+
+def test_the_lab_is_not_in_it(files: list[Path]) -> None:
+    lab = {"cryptography", "matplotlib", "moto", "vipmanager_lab", "werkzeug", "yaml"}
+    assert not [file for file in files if lab & set(file.parts)]
 
 
 def test_scanners_find_the_debian_packages_and_their_licences(shipped: Shipped) -> None:
@@ -239,6 +245,13 @@ def test_the_sample_s_arguments_still_work(world: World, shipped: Shipped) -> No
     agent = stage.run(args=SAMPLE)
     assert agent.wait() == 0, agent.text
     assert stage.right()
+
+
+def test_asked_for_the_demo_it_says_what_is_missing(world: World, shipped: Shipped) -> None:
+    agent = Stage(world, shipped, "init").run(args=("demo",))
+    assert agent.wait() == 2
+    (said,) = agent.text
+    assert "vipmanager demo: it comes with vipmanager-lab" in said
 
 
 def test_starting_the_agent_compiles_no_module(world: World, shipped: Shipped) -> None:

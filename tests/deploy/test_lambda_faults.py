@@ -11,9 +11,12 @@ import botocore.exceptions
 import pytest
 
 from deploy.lifecycle import REGION, Context
-from vipmanager.lab.faults import Break
+from vipmanager.core.refusals import ATTACHING, mended_by_time
+from vipmanager_lab.faults import Break
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from deploy.conftest import Stage
 
 
@@ -33,6 +36,14 @@ def test_what_time_mends_does_not_cost_the_node(stage: Stage, action: str, code:
     assert stage.launch() == "CONTINUE"
     assert [eni.subnet for eni in stage.made()] == stage.subnets
     assert stage.autoscaling.results == ["CONTINUE"]
+
+
+def test_it_waits_for_what_the_agent_waits_for_and_for_the_nodes_own(
+    function: ModuleType,
+) -> None:
+    assert set(mended_by_time()) == function.TRANSIENT
+    assert {"RequestLimitExceeded", "InternalError", *ATTACHING} <= function.TRANSIENT
+    assert "UnauthorizedOperation" not in function.TRANSIENT
 
 
 @pytest.mark.parametrize("action", ["CreateNetworkInterface", "AttachNetworkInterface"])

@@ -14,8 +14,8 @@ import boto3  # type: ignore[import-untyped]
 import pytest
 
 from deploy.lifecycle import ACCOUNT, ENVIRONMENT, REGION, Context, load
-from vipmanager.lab.ec2.account import Account
-from vipmanager.lab.ec2.endpoint import Endpoint
+from vipmanager_lab.ec2.account import Account
+from vipmanager_lab.ec2.endpoint import Endpoint
 
 
 @dataclass(slots=True, kw_only=True)

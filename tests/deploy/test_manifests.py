@@ -1,5 +1,6 @@
 """The shipped manifests, as `kubectl apply -k` would send them."""
 
+import re
 import subprocess
 import sys
 from ipaddress import ip_address, ip_network
@@ -28,12 +29,15 @@ from deploy.rendered import (
     overlay,
     pod,
 )
+from vipmanager.core.downward import ATTACHED, WANTED
 from vipmanager.core.settings import Mode, Pattern
+from vipmanager.edges.downward import FOLDER
 from vipmanager.edges.settings import load
-from vipmanager.lab.cni import read_definitions
+from vipmanager_lab.cni import read_definitions
 
 DEPLOYMENTS = [f"deployment-{mode}.yaml" for mode in MODES]
 EVERY_OVERLAY = (*OVERLAYS, *STANDBYS)
+READY = MANIFESTS.parent / "node" / "multus-ready.yaml"
 ATTACHMENTS = ["nad-1.yaml", "nad-2.yaml"]
 
 
@@ -58,6 +62,25 @@ def test_an_overlay_is_the_set_of_single_files(pattern: str, mode: str) -> None:
     assert [only(objects, "Deployment")] == documents(BASE / f"deployment-{mode}.yaml")
     shipped = [d for file in ATTACHMENTS for d in documents(BASE / pattern / file)]
     assert of_kind(objects, "NetworkAttachmentDefinition") == shipped
+
+
+@pytest.mark.parametrize("name", EVERY_OVERLAY)
+def test_every_sidecar_elects_by_lease_and_no_initcontainer_does(name: str) -> None:
+    objects = overlay(name)
+    elects = "initContainer" not in name
+    assert load(environment(objects)).leader_election is elects
+    assert ("automountServiceAccountToken" in pod(objects)) is elects
+    for kind, number in (("Lease", 1), ("Role", 2), ("RoleBinding", 2)):
+        assert len(of_kind(objects, kind)) == number * elects
+    assert not only(objects, "ServiceAccount")["automountServiceAccountToken"]
+
+
+@pytest.mark.parametrize("name", [it for it in EVERY_OVERLAY if "sidecar" in it])
+def test_the_lease_of_an_overlay_is_the_single_file(name: str) -> None:
+    shipped = documents(MANIFESTS / "account" / "lease.yaml")
+    objects = overlay(name)
+    for kind in {each["kind"] for each in shipped}:
+        assert of_kind(objects, kind) == of_kind(shipped, kind)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -87,6 +110,33 @@ def test_whatever_an_object_refers_to_is_there(name: str) -> None:
         spread["labelSelector"],
     ):
         assert selector["matchLabels"].items() <= labels
+
+
+@pytest.mark.parametrize("name", EVERY_OVERLAY)
+def test_the_agent_is_told_the_pod_s_addresses_and_what_multus_attached(name: str) -> None:
+    objects = overlay(name)
+    assert load(environment(objects)).pod_addresses == (ip_address("10.0.1.100"),)
+    mounts = {m["mountPath"]: m["name"] for m in agent(pod(objects))["volumeMounts"]}
+    volumes = {v["name"]: v for v in pod(objects)["volumes"]}
+    items = volumes[mounts[FOLDER]]["downwardAPI"]["items"]
+    told = {i["path"]: i["fieldRef"]["fieldPath"] for i in items}
+    assert told == {
+        "networks": f"metadata.annotations['{WANTED}']",
+        "network-status": f"metadata.annotations['{ATTACHED}']",
+    }
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_what_takes_the_taint_off_is_valid_and_takes_off_what_the_guide_sets(version: str) -> None:
+    objects = documents(READY)
+    check_schemas(objects, version)
+    guide = (MANIFESTS.parents[1] / "docs" / "deploy.md").read_text()
+    taint = re.search(r"NodeTaints=(\w+)=\w+:(\w+)", guide)
+    assert taint is not None
+    spec = only(objects, "DaemonSet")["spec"]["template"]["spec"]
+    assert spec["tolerations"] == [{"operator": "Exists"}]
+    last = spec["initContainers"][-1]["command"]
+    assert last[1:] == ["taint", "node", "$(NODE_NAME)", f"{taint[1]}:{taint[2]}-"]
 
 
 @pytest.mark.parametrize("file", DEPLOYMENTS)
@@ -130,7 +180,8 @@ def test_probes_and_scrapers_ask_at_the_port_that_vipmanager_opens(file: str) ->
     (config,) = documents(BASE / "vipmanager-cm.yaml")
     (deployment,) = documents(BASE / file)
     container = agent(pod([deployment]))
-    (port,) = container["ports"]
+    port, heartbeat = container["ports"]
+    assert heartbeat["name"] == "heartbeat"
     assert str(port["containerPort"]) == config["data"]["HTTPPort"]
     annotations = deployment["spec"]["template"]["metadata"]["annotations"]
     assert annotations["prometheus.io/port"] == config["data"]["HTTPPort"]
@@ -211,7 +262,8 @@ def test_events_are_one_component_more_for_every_overlay(name: str, tmp_path: Pa
     assert pod(objects)["automountServiceAccountToken"] is True
     names = {e["name"] for e in agent(pod(objects))["env"]}
     assert {"POD_NAME", "POD_NAMESPACE", "POD_UID"} <= names
-    (rule,) = only(objects, "Role")["rules"]
+    (role,) = (r for r in of_kind(objects, "Role") if r["metadata"]["name"] == "vipmanager-events")
+    (rule,) = role["rules"]
     assert (rule["resources"], rule["verbs"]) == (["events"], ["create", "patch"])
-    (subject,) = only(objects, "RoleBinding")["subjects"]
+    (subject,) = of_kind(objects, "RoleBinding")[0]["subjects"]
     assert subject["name"] == only(objects, "ServiceAccount")["metadata"]["name"]

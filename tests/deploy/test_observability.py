@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from agent_fixtures import wait_until
 from deploy import standby_scene
 from deploy.dashboard import DASHBOARD, ROWS, empty_panels, expressions
 from deploy.prometheus import NAMESPACE, OBSERVABILITY, POD, PORT, RULES, promtool
 from deploy.rendered import MODES, agent, overlay, pod
 from deploy.scene import FAULTS, Scene, Theatre, check_is_switched_off, check_is_switched_on
-from staging import wait_until
+from vipmanager.core.failures import Permanent
+from vipmanager.core.refusals import REFUSALS, UNKNOWN
 from vipmanager.edges.metrics import METRICS
 
 ROOT = OBSERVABILITY.parents[1]
+RULES_TEST = Path(__file__).with_name("vipmanager-rules-test.yaml")
 ALERTS = {rule["alert"]: rule for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]}
 
 
@@ -44,7 +47,7 @@ def test_every_alert_has_its_fault_in_the_lab() -> None:
 def test_a_healthy_sidecar_raises_no_alert(scene: Scene) -> None:
     scene.prometheus.wait_for_scrapes(15)
     assert scene.prometheus.value("vipmanager_ready") == [1]
-    assert scene.prometheus.value("last_over_time(ALERTS[1s])") == []
+    assert [one["labels"]["alertname"] for one in scene.prometheus.alerts()] == []
 
 
 def test_every_panel_has_data_after_a_repair_and_a_fault(scene: Scene) -> None:
@@ -82,17 +85,104 @@ def test_an_alert_fires_in_its_fault_and_not_before(scene: Scene, alert: str) ->
 
 def test_alerts_keep_their_patience_in_virtual_time() -> None:
     promtool("check", "rules", RULES)
-    promtool("test", "rules", Path(__file__).with_name("vipmanager-rules-test.yaml"))
+    promtool("test", "rules", RULES_TEST)
+
+
+def test_two_clusters_with_the_same_names_in_one_prometheus_do_not_mix(tmp_path: Path) -> None:
+    tests = yaml.safe_load(RULES_TEST.read_text())
+    tests["rule_files"] = [str(RULES)]
+    tests["tests"] = [
+        _beside_another_cluster(t)
+        for t in tests["tests"]
+        if not _absent(t) and t["interval"] == "30s"
+    ]
+    file = tmp_path / "two.yaml"
+    file.write_text(yaml.safe_dump(tests))
+    promtool("test", "rules", file)
+
+
+def _absent(test: dict[str, Any]) -> bool:
+    """Tell whether a test is of clusters, or of a Prometheus that knows none."""
+    series = [s["series"] for s in test["input_series"]]
+    alone = not any('job="vipmanager"' in s for s in series)
+    return alone or any("cluster=" in s for s in series)
+
+
+def _beside_another_cluster(test: dict[str, Any]) -> dict[str, Any]:
+    """Put a test in one cluster; in another one everything has the same name, and is well.
+
+    Each pod there is in every state that keeps an alert from firing.
+    """
+    series = [s["series"] for s in test["input_series"]]
+    one = [
+        s | {"series": s["series"].replace("{", '{cluster="one", ')} for s in test["input_series"]
+    ]
+    pods = {m[0] for s in series for m in re.finditer(r'namespace="\w+", pod="\w+"', s)}
+    addresses = {m[0] for s in series for m in re.finditer(r'floating_ip="[^"]+"', s)}
+    well = [
+        'up{job="vipmanager", @}',
+        "vipmanager_ready{@}",
+        'vipmanager_role{@, role="holder"}',
+        'vipmanager_role{@, role="standby"}',
+        'vipmanager_routes{@, state="elsewhere"}',
+        'vipmanager_findings{@, condition="YIELDED", kind="asked"}',
+        *(f'vipmanager_floating_ip_route_tables{{@, {ip}, state="right"}}' for ip in addresses),
+    ]
+    two = [
+        {"series": each.replace("@", f'cluster="two", {pod}'), "values": "1x4000"}
+        for pod in sorted(pods)
+        for each in well
+    ]
+    return test | {"input_series": one + two}
+
+
+def test_whatever_an_api_refuses_for_good_has_one_alert() -> None:
+    lasting = {r.condition.name for r in (*REFUSALS, UNKNOWN) if r.failure is Permanent}
+    told = "|".join(sorted(lasting))
+    assert f'condition=~"{told}"' in ALERTS["VipmanagerRefused"]["expr"]
+    assert f"|{told}" in ALERTS["VipmanagerFinding"]["expr"]
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_an_alert_has_a_severity_and_a_runbook_that_exists(alert: str) -> None:
+def test_an_alert_says_how_bad_it_is_and_what_to_type_first(alert: str) -> None:
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in {"critical", "warning"}
-    file, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-    headings = re.findall(r"(?m)^#+ (.*)$", (ROOT / file).read_text())
-    assert anchor == alert.lower()
-    assert alert in headings
+    said, _, first = rule["annotations"]["description"].partition("First")
+    assert said
+    for hole in re.findall(r"\{\{.*?\}\}", first):
+        assert re.fullmatch(r"\{\{ \$labels\.(namespace|pod|action) \}\}", hole)
+    typed = first.replace("{{ $labels.namespace }}", "NAMESPACE").replace(
+        "{{ $labels.pod }}", "POD"
+    )
+    # Its section of the runbook begins with the same.
+    section = (ROOT / "docs/operations.md").read_text().partition(f"\n### {alert}\n")[2]
+    section = section.partition("\n### ")[0]
+    commands = re.findall(r"kubectl -n NAMESPACE [\w /,-]*\w", " ".join(typed.split()))
+    assert [c for c in commands if c not in section] == []
+    assert "\nFirst: " in section
+
+
+def test_no_link_of_an_alert_is_relative() -> None:
+    links = [r["annotations"].get("runbook_url", "https://") for r in ALERTS.values()]
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
+def test_the_readme_gives_every_alert_a_link_to_its_section_of_the_runbook() -> None:
+    block = (OBSERVABILITY / "README.md").read_text().split("<!-- runbook -->")[1]
+    block = block.partition("<!-- end of runbook -->")[0]
+    command = "".join(line.strip("\n") + "\n" for line in block.splitlines() if line[:4] == "    ")
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=OBSERVABILITY, capture_output=True, text=True, check=True
+    )
+    headings = re.findall(r"(?m)^#+ (.*)$", (ROOT / "docs/operations.md").read_text())
+    anchors = {heading.lower() for heading in headings}
+    made = yaml.safe_load(done.stdout)["groups"][0]["rules"]
+    assert [rule["alert"] for rule in made] == list(ALERTS)
+    for rule in made:
+        link = rule["annotations"].pop("runbook_url")
+        assert link.startswith("https://")
+        assert link.partition("#")[2] in anchors
+        assert rule == ALERTS[rule["alert"]]
 
 
 def test_the_rules_become_an_object_for_the_operator_as_the_readme_says() -> None:
@@ -112,7 +202,8 @@ def test_the_rules_become_an_object_for_the_operator_as_the_readme_says() -> Non
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "initContainer"])
 def test_the_shipped_pods_have_the_port_that_is_scraped(mode: str) -> None:
     ports = agent(pod(overlay(f"nonvpc-{mode}")))["ports"]
-    assert ports == [{"name": "http-vipmanager", "containerPort": PORT}]
+    assert {"name": "http-vipmanager", "containerPort": PORT} in ports
+    assert [p["name"] for p in ports if p.get("protocol", "TCP") == "TCP"] == ["http-vipmanager"]
     monitor = yaml.safe_load((OBSERVABILITY / "podmonitor.yaml").read_text())
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     assert endpoint["port"] == "http-vipmanager"

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from agent_fixtures import wait_until
 from deploy.dashboard import empty_panels, expressions, values
 from deploy.prometheus import NAMESPACE
 from deploy.scene import Theatre
 from deploy.standby_scene import FAULTS, Pair, stranger_sends
-from staging import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def pair(theatre: Theatre[Pair]) -> Pair:
 def test_a_healthy_holder_and_its_standby_raise_no_alert(pair: Pair) -> None:
     pair.prometheus.wait_for_scrapes(40)  # longer than what counts as stale here
     assert pair.prometheus.value("vipmanager_ready") == [1, 1]
-    assert pair.prometheus.value('vipmanager_routes{verdict="yield"} > 0') != []
+    assert pair.prometheus.value('vipmanager_routes{state="elsewhere"} > 0') != []
     assert pair.prometheus.seen("5s") == set()  # at first one is scraped, and the other is not
 
 

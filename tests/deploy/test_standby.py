@@ -14,6 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from clusters import NAMESPACE, Pod, pod_in_a_cluster
+from deploy.granted import granted, ship
 from deploy.rendered import (
     KUBERNETES,
     PATTERNS,
@@ -26,7 +27,6 @@ from deploy.rendered import (
     composed,
     containers,
     environment,
-    of_kind,
     only,
     overlay,
     pod,
@@ -34,16 +34,25 @@ from deploy.rendered import (
 from vipmanager.core.failures import Permanent
 from vipmanager.core.findings import Condition
 from vipmanager.core.lease import LeaseRecord
+from vipmanager.core.places import of_node
+from vipmanager.core.settings import HandOver
 from vipmanager.edges.heartbeat import read_key
-from vipmanager.edges.kube import Kube
-from vipmanager.edges.lease import KubeLease
+from vipmanager.edges.kubernetes.client import Kube
+from vipmanager.edges.kubernetes.lease import KubeLease
 from vipmanager.edges.settings import load
-from vipmanager.lab.kube.kinds import EVENTS, LEASES, PODS
-from vipmanager.lab.kube.store import Key
+from vipmanager_lab.kube.kinds import LEASES, NODES
+from vipmanager_lab.kube.store import Key
 
 PAGE = Path(__file__).parents[2] / "docs" / "standby.md"
 OVER = [f"{pattern}-{mode}" for pattern in PATTERNS for mode in SIDECARS]
-PARTS = [(), ("heartbeat-key",), ("role-label",), ("heartbeat-key", "role-label", "events")]
+PARTS = [
+    (),
+    ("heartbeat-key",),
+    ("role-label",),
+    ("cordon",),
+    ("heartbeat-key", "role-label", "events", "cordon"),
+]
+ELECTING = [*OVER, *STANDBYS]
 LONG = 20.0
 """Seconds that nothing here takes."""
 
@@ -59,6 +68,7 @@ def test_the_components_fit_both_kinds_of_sidecar(
     settings = load(environment(objects))
     assert settings.leader_election
     assert settings.role_label is ("role-label" in parts)
+    assert settings.hand_over_on == ((HandOver.CORDON,) if "cordon" in parts else ())
     assert (settings.heartbeat_key_file is not None) is ("heartbeat-key" in parts)
     ports = {each["name"]: each for each in agent(pod(objects))["ports"]}
     assert ports["heartbeat"]["containerPort"] == settings.heartbeat_port
@@ -77,7 +87,7 @@ def _sorted(objects: tuple[Document, ...]) -> list[Document]:
 
 
 def test_an_initcontainer_can_t_have_a_standby(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="components/standby"):
+    with pytest.raises(AssertionError, match="testing value"):
         composed(tmp_path, "nonvpc-initContainer", components=components("standby"))
 
 
@@ -105,7 +115,7 @@ def test_two_replicas_never_share_a_node_and_share_a_zone_rather_than_wait(name:
         assert selector["matchLabels"].items() <= template["metadata"]["labels"].items()
 
 
-@pytest.mark.parametrize("name", STANDBYS)
+@pytest.mark.parametrize("name", ELECTING)
 def test_the_lease_is_where_the_agent_looks_for_it(name: str) -> None:
     objects = overlay(name)
     settings = load(environment(objects))
@@ -115,12 +125,13 @@ def test_the_lease_is_where_the_agent_looks_for_it(name: str) -> None:
     assert "namespace" not in lease["metadata"], "wherever the pod is applied"
 
 
-@pytest.mark.parametrize("name", STANDBYS)
+@pytest.mark.parametrize("name", ELECTING)
 def test_the_agent_may_do_to_the_lease_what_it_needs_and_nothing_else(name: str) -> None:
     objects = overlay(name)
     assert pod(objects)["automountServiceAccountToken"] is True
-    (rule,) = _granted(objects)
-    assert rule == {
+    pods, lease = sorted(granted(objects), key=str)
+    assert pods == {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    assert lease == {
         "apiGroups": ["coordination.k8s.io"],
         "resources": ["leases"],
         "resourceNames": [load(environment(objects)).lease_name],
@@ -131,32 +142,33 @@ def test_the_agent_may_do_to_the_lease_what_it_needs_and_nothing_else(name: str)
 def test_the_role_label_allows_to_patch_pods_and_nothing_else(tmp_path: Path) -> None:
     parts = components("standby", "role-label")
     objects = composed(tmp_path, "nonvpc-native-sidecar", components=parts)
-    (rule,) = [each for each in _granted(objects) if "leases" not in each["resources"]]
+    (rule,) = [each for each in granted(objects) if "patch" in each["verbs"]]
     assert rule == {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}
 
 
-def _granted(objects: tuple[Document, ...]) -> list[Document]:
-    """Give the rules of every Role that is bound to the pods' service account."""
+def test_the_cordon_allows_to_get_nodes_and_nothing_else(lab: Pod, tmp_path: Path) -> None:
+    parts = components("standby", "cordon")
+    objects = composed(tmp_path, "nonvpc-native-sidecar", namespace=NAMESPACE, components=parts)
+    role, binding = only(objects, "ClusterRole"), only(objects, "ClusterRoleBinding")
+    (rule,) = role["rules"]
+    assert rule == {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
     account = pod(objects)["serviceAccountName"]
-    roles = {each["metadata"]["name"]: each["rules"] for each in of_kind(objects, "Role")}
-    rules = []
-    for binding in of_kind(objects, "RoleBinding"):
-        (subject,) = binding["subjects"]
-        assert (subject["kind"], subject["name"]) == ("ServiceAccount", account)
-        rules += roles.pop(binding["roleRef"]["name"])
-    assert not roles, "bound to nobody"
-    return rules
+    (subject,) = binding["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}
+    lab.cluster.store.create(NODES, "", {"metadata": {"name": "node-a"}, "spec": {}})
+    kube = Kube(lab.environ)
+    with pytest.raises(Permanent, match="allow get on nodes"):
+        kube.get_node("node-a")
+    lab.account.allow(NODES, rule["verbs"])
+    assert of_node(kube.get_node("node-a") or {}) == ""
+    assert kube.get_node("node-b") is None
+    kube.close()
 
 
 def _applied(pod: Pod, objects: tuple[Document, ...]) -> LeaseRecord:
     """Grant the shipped rules and create the shipped Lease; give it as the agent reads it."""
-    kinds = {kind.plural: kind for kind in (EVENTS, LEASES, PODS)}
-    for rule in _granted(objects):
-        (plural,) = rule["resources"]
-        kind = kinds[plural]
-        assert rule["apiGroups"] == [kind.group]
-        pod.account.allow(kind, rule["verbs"], rule.get("resourceNames", ()))
-    pod.cluster.store.create(LEASES, NAMESPACE, only(objects, "Lease"))
+    ship(objects, pod.cluster, pod.account)
     kube = Kube(pod.environ)
     found = KubeLease(kube, namespace=NAMESPACE, name=only(objects, "Lease")["metadata"]["name"])
     record = found.read()
@@ -233,14 +245,13 @@ def test_the_key_is_mounted_where_the_agent_looks_for_it_and_only_it_can_read_it
     objects = composed(tmp_path, f"nonvpc-{mode}", components=parts)
     path = load(environment(objects)).heartbeat_key_file
     assert path is not None
-    (volume,) = pod(objects)["volumes"]
+    (volume,) = (v for v in pod(objects)["volumes"] if "secret" in v)
     # User 0 has no CAP_DAC_OVERRIDE: the owner's bits are all that it reads by.
     assert volume["secret"]["defaultMode"] == 0o400
     assert agent(pod(objects))["securityContext"]["runAsUser"] == 0
     mounts = {each["name"]: each.get("volumeMounts", []) for each in containers(pod(objects))}
-    (mount,) = mounts.pop("vipmanager")
+    (mount,) = (m for m in mounts.pop("vipmanager") if m["name"] == volume["name"])
     assert not any(mounts.values())
-    assert mount["name"] == volume["name"]
     assert mount["readOnly"]
     assert Path(path).parent == Path(mount["mountPath"])
 
@@ -248,7 +259,7 @@ def test_the_key_is_mounted_where_the_agent_looks_for_it_and_only_it_can_read_it
 def test_the_command_of_the_guide_makes_a_key_that_the_agent_takes(tmp_path: Path) -> None:
     parts = components("standby", "heartbeat-key")
     objects = composed(tmp_path, "nonvpc-native-sidecar", components=parts)
-    (volume,) = pod(objects)["volumes"]
+    (volume,) = (v for v in pod(objects)["volumes"] if "secret" in v)
     command = next(it for it in _blocks("sh") if it.rstrip().endswith("key=/dev/stdin"))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
@@ -278,7 +289,7 @@ def _blocks(language: str) -> list[str]:
 def test_what_the_page_adds_to_an_overlay_can_be_applied_all_at_once(tmp_path: Path) -> None:
     entries: Document = {}
     for block in map(yaml.safe_load, _blocks("yaml")):
-        if "kind" not in block:
+        if "kind" not in block and "namePrefix" not in block:
             assert not entries.keys() & block.keys()
             entries |= block
     objects = composed(tmp_path, "nonvpc-standby", **entries)
@@ -305,6 +316,9 @@ def test_the_network_policy_of_the_page_fits_the_pods() -> None:
 
 
 def test_the_findings_that_the_page_names_are_there() -> None:
-    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`", PAGE.read_text())) - {"SIGTERM"}
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`", PAGE.read_text())) - {
+        "SIGTERM",
+        "POD_REVISION",
+    }
     assert named
     assert named <= {condition.name for condition in Condition}

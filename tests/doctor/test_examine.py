@@ -7,15 +7,15 @@ import pytest
 from vipmanager.core.failures import Permanent
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import VpcId
-from vipmanager.doctor.check import Check, Result, Seen, Severity, trouble
+from vipmanager.doctor.check import Check, Result, Seen, Severity, issue
 from vipmanager.doctor.examine import examine
 from vipmanager.doctor.readings import Readings, elsewhere, here
 
 
 def check(code: str, *after: str, sees: Severity | None = None, pod: bool = False) -> Check:
-    found = () if sees is None else (trouble(sees, f"{code} is wrong"),)
+    found = () if sees is None else (issue(sees, f"{code} is wrong"),)
     return Check(
-        code=code, title="", why="", look=lambda _: Seen(troubles=found), after=after, pod=pod
+        code=code, title="", why="", look=lambda _: Seen(issues=found), after=after, pod=pod
     )
 
 
@@ -26,7 +26,7 @@ def run(*checks: Check, pod: bool = True, patience: float = 20.0) -> dict[str, R
 def readings(*, pod: bool) -> Readings:
     if pod:
         return here(Settings(), {})
-    return elsewhere(Settings(region="eu-central-1"), VpcId("vpc-1"), {})
+    return elsewhere(Settings(region="eu-central-1"), VpcId("vpc-1"), {}, "")
 
 
 def test_results_come_in_the_order_of_the_table_whoever_ends_first() -> None:
@@ -61,9 +61,9 @@ def test_what_depends_on_a_failed_check_is_skipped_and_names_the_root() -> None:
 
 
 def test_what_looks_at_a_pod_is_skipped_outside_of_one_and_the_rest_is_done() -> None:
-    results = run(check("kernel", pod=True), check("routes", "kernel"), pod=False)
+    results = run(check("kernel", pod=True), check("leaf", "kernel"), pod=False)
     assert results["kernel"].skipped == "not in a pod"
-    assert results["routes"].state == "ok"
+    assert results["leaf"].state == "ok"
 
 
 def test_a_failure_of_an_outside_world_is_an_error_with_its_own_remedy() -> None:
@@ -72,7 +72,7 @@ def test_a_failure_of_an_outside_world_is_an_error_with_its_own_remedy() -> None
 
     result = run(Check(code="kernel", title="", why="", fix="the row's", look=fails))["kernel"]
     assert result.failed
-    (found,) = result.seen.troubles
+    (found,) = result.seen.issues
     assert (found.what, result.check.remedy(found)) == ("ip can't be started", "install iproute2")
 
 
@@ -81,7 +81,7 @@ def test_a_check_that_does_not_end_is_given_up_and_the_others_are_shown() -> Non
     hangs = Check(code="hangs", title="", why="", look=lambda _: Seen(note=str(never.wait())))
     results = run(hangs, check("waits", "hangs"), check("fine"), patience=0.2)
     never.set()
-    assert "no result after" in results["hangs"].seen.troubles[0].what
+    assert "no result after" in results["hangs"].seen.issues[0].what
     assert results["waits"].skipped == "hangs failed"
     assert results["fine"].state == "ok"
 
@@ -95,6 +95,6 @@ def test_a_bug_in_a_check_is_no_finding() -> None:
 
 
 def test_the_worst_trouble_is_the_state_of_a_check() -> None:
-    seen = Seen(troubles=(trouble(Severity.WARNING, "a"), trouble(Severity.ERROR, "b")))
+    seen = Seen(issues=(issue(Severity.WARNING, "a"), issue(Severity.ERROR, "b")))
     row = Check(code="x", title="", why="", look=lambda _: seen)
     assert run(row)["x"].state == "error"

@@ -62,7 +62,7 @@ def test_pod_identity_is_named_with_the_end_of_its_credentials(
     keys = {"AccessKeyId": "ASIALAB", "SecretAccessKey": "lab", "Token": "lab"}
     body = json.dumps({**keys, "Expiration": end.strftime("%Y-%m-%dT%H:%M:%SZ")})
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", serve(200, {}, body))
-    found = Identity().credentials()
+    found = Identity().credentials("eu-central-1")
     assert found.source.startswith("EKS Pod Identity")
     assert found.expires == end
 
@@ -70,7 +70,7 @@ def test_pod_identity_is_named_with_the_end_of_its_credentials(
 def test_keys_of_the_environment_have_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIALAB")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "lab")
-    found = Identity().credentials()
+    found = Identity().credentials("eu-central-1")
     assert (found.source, found.expires) == ("the environment (AWS_ACCESS_KEY_ID)", None)
 
 
@@ -78,10 +78,10 @@ def test_no_credentials_and_a_source_that_refuses_are_told_apart(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Permanent, match="in the environment, in files or from a role"):
-        Identity().credentials()
+        Identity().credentials("eu-central-1")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", serve(403, {}, "denied"))
-    with pytest.raises(Permanent, match="container-role"):
-        Identity().credentials()
+    with pytest.raises(Transient, match=r"EKS Pod Identity.*403"):
+        Identity().credentials("eu-central-1")
 
 
 @pytest.mark.parametrize("skew", [-600, 0, 600])

@@ -13,7 +13,7 @@ from vipmanager.core.values import Mac, VpcId
 from vipmanager.edges.aws.ec2 import Ec2
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import links_down
-from vipmanager.lab.server import HttpAnswer, HttpRequest, Server
+from vipmanager_lab.server import HttpAnswer, HttpRequest, Server
 
 TABLE = (
     "<routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId><routeSet><item>"

@@ -31,6 +31,8 @@ def test_an_imds_that_is_switched_off_is_not_asked() -> None:
         ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:99999"}, "http://127.0.0.1:99999"),
         ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "nonsense"}, "nonsense"),
         ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://["}, "http://["),
+        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://a b\x7f"}, "http://a b"),
+        ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://" + 64 * "a" + ".b"}, 64 * "a"),
     ],
 )
 def test_a_silent_endpoint_is_named_with_the_way_out(

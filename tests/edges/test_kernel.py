@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,14 @@ def link(**addr: object) -> dict[str, object]:
     }
 
 
+def test_an_interface_of_any_name_is_read_and_escaped(tmp_path: Path) -> None:
+    """The kernel takes every byte but blanks, / and : for a name, and `ip` shows it as it is."""
+    shown = answer([link() | {"ifname": "NAME"}])
+    ip = saying(tmp_path, "")
+    (tmp_path / "four").write_bytes(shown.encode().replace(b"NAME", b"a\x1b[31m\xff\xe2\x80\xae"))
+    assert [i.name for i in ip.read().interfaces] == ["lo", r"a\x1b[31m\udcff\u202e"]
+
+
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
@@ -59,9 +68,18 @@ def link(**addr: object) -> dict[str, object]:
         ({"local": "2001:db8::1", "tentative": True, "dadfailed": True}, AddressState.DUPLICATE),
         # what is not global, or will not stay, is no address to steer
         ({"local": "fe80::1", "scope": "253"}, None),
+        ({"local": "169.254.1.5", "scope": "253"}, None),
         ({"scope": "254"}, None),
         ({"local": "2001:db8::1", "temporary": True}, None),
-        ({"local": "2001:db8::1", "deprecated": True}, None),
+        ({"local": "2001:db8::1", "temporary": True, "deprecated": True}, None),
+        ({"local": "2001:db8::1", "deprecated": True, "dynamic": True}, None),
+        ({"deprecated": True, "dynamic": True}, None),
+        # deprecated for good: an address that is no source of other connections
+        ({"local": "2001:db8::1", "deprecated": True}, AddressState.READY),
+        ({"deprecated": True}, AddressState.READY),
+        ({"scope": "253"}, AddressState.READY),
+        # its time is limited, and a server brings it again
+        ({"dynamic": True}, AddressState.READY),
     ],
 )
 def test_an_address_is_read_with_its_state(
@@ -72,9 +90,50 @@ def test_an_address_is_read_with_its_state(
     assert [a.state for a in net1.addresses] == ([expected] if expected else [])
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "RTNETLINK answers: Address family not supported by protocol\nDump terminated",
+        "RTNETLINK answers: Operation not supported\nDump terminated",
+    ],
+)
+def test_a_kernel_without_ipv6_is_read_as_having_no_ipv6_rule(tmp_path: Path, said: str) -> None:
+    (tmp_path / "four").write_text(answer([link()]))
+    (tmp_path / "said").write_text(said)
+    six = 'cat "$0/said" >&2; exit 255'
+    script = f'case "$*" in *-6*) {six};; *) cat "$0/four";; esac'
+    state = IpRoute(command=("sh", "-c", script, str(tmp_path))).read()
+    assert [i.name for i in state.interfaces] == ["lo", "net1"]
+    assert {r.version for r in state.rules} == {4}
+
+
+def test_any_other_failure_to_read_ipv6_rules_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "four").write_text(answer([link()]))
+    script = (
+        'case "$*" in *-6*) echo "Cannot open netlink socket" >&2; exit 255;; esac; cat "$0/four"'
+    )
+    with pytest.raises(Transient, match="Cannot open netlink socket"):
+        IpRoute(command=("sh", "-c", script, str(tmp_path))).read()
+
+
 def test_a_link_without_up_is_down(tmp_path: Path) -> None:
     down = {**link(), "flags": ["NO-CARRIER", "BROADCAST"]}
     assert not saying(tmp_path, answer([down])).read().interfaces[1].up
+
+
+@pytest.mark.parametrize(
+    ("flags", "carrier"),
+    [
+        (["BROADCAST", "UP", "LOWER_UP"], True),
+        (["NO-CARRIER", "BROADCAST", "UP", "M-DOWN"], False),
+        (["NO-CARRIER", "BROADCAST", "UP"], False),
+    ],
+)
+def test_a_link_over_one_that_is_down_has_no_carrier(
+    tmp_path: Path, flags: list[str], *, carrier: bool
+) -> None:
+    net1 = saying(tmp_path, answer([{**link(), "flags": flags}])).read().interfaces[1]
+    assert (net1.up, net1.carrier) == (True, carrier)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +207,16 @@ def test_a_link_without_up_is_down(tmp_path: Path) -> None:
             ),
         ),
         (
+            {"dst": "default", "from": "2001:db8::/64", "dev": "eth0", "pref": "medium"},
+            KernelRoute(destination=ip_network("::/0"), device="eth0", protocol=3, plain=False),
+        ),
+        (
+            {"dst": "10.9.0.0/16", "tos": "0x10", "dev": "eth0"},
+            KernelRoute(
+                destination=ip_network("10.9.0.0/16"), device="eth0", protocol=3, plain=False
+            ),
+        ),
+        (
             {"type": "6", "dst": "10.9.0.0/16", "protocol": "4"},
             KernelRoute(destination=ip_network("10.9.0.0/16"), protocol=4, kind=RouteKind.OTHER),
         ),
@@ -176,6 +245,32 @@ def test_rules_of_both_families_are_read(tmp_path: Path) -> None:
             priority=8610, source=ip_network("2001:db8::1/128"), table=86003, protocol=86, version=6
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ({"src": "all", "dst": "10.0.3.0", "dstlen": 24}, {"destination": "10.0.3.0/24"}),
+        ({"src": "192.168.0.1"}, {"source": "192.168.0.1"}),
+        ({"src": "all", "action": "6", "table": "0"}, {"table": 0, "refuses": True}),
+        ({"src": "all", "action": "unreachable", "table": "0"}, {"table": 0, "refuses": True}),
+        ({"src": "all", "iif": "lo"}, {}),
+        ({"src": "all", "iif": "net1"}, {"plain": False}),
+        ({"src": "192.168.0.1", "not": None}, {"source": "192.168.0.1", "plain": False}),
+        ({"src": "all", "goto": 32766}, {"plain": False}),
+        ({"src": "all", "suppress_prefixlen": 0}, {"plain": False}),
+    ],
+)
+def test_a_rule_is_read_with_all_that_decides_where_it_sends_an_answer(
+    tmp_path: Path, shown: dict[str, object], expected: dict[str, Any]
+) -> None:
+    rule = {"priority": 7, "table": "100", "protocol": "3"} | shown
+    (found, *_) = saying(tmp_path, answer(rules=[rule]), json.dumps(RULES)).read().rules
+    fields: dict[str, Any] = expected | {
+        k: ip_network(v) for k, v in expected.items() if isinstance(v, str)
+    }
+    plain = PolicyRule(priority=7, source=None, table=100, protocol=3)
+    assert found == replace(plain, **fields)
 
 
 @pytest.mark.parametrize(

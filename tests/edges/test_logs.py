@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from reports import displaced, failed, judged, marked, report, skipped, waiting, wrote
-from vipmanager.core.claim import Verdict
 from vipmanager.core.failures import Permanent
 from vipmanager.core.findings import Finding
 from vipmanager.core.report import Report
+from vipmanager.core.verdict import Verdict
 from vipmanager.edges.logs import Log, LogReporter
 
 RIGHT = (judged(Verdict.RIGHT),)
@@ -123,7 +123,8 @@ def test_the_level_decides_what_is_shown(level: str, count: int) -> None:
     assert len(Lines(level=level).after(report(failed(), done=(wrote(),)))) == count
 
 
-def test_a_line_stays_one_line_whatever_is_in_it() -> None:
-    finding = replace(failed(), fields=(("what", "two\nlines"), ("hint", "")))
-    (line,) = Lines(as_json=True).after(report(finding))
-    assert json.loads(line)["text"].startswith("two\nlines")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_line_stays_one_line_whatever_is_in_it(*, as_json: bool) -> None:
+    finding = replace(failed(), fields=(("what", "two\nlines \x1b[2J"), ("hint", "")))
+    (line,) = Lines(as_json=as_json).after(report(finding))
+    assert r"two\nlines \x1b[2J" in (json.loads(line)["text"] if as_json else line)

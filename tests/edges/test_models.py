@@ -23,7 +23,7 @@ def script() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("service", ["ec2", "sts"])
+@pytest.mark.parametrize("service", ["arc-zonal-shift", "ec2", "sts"])
 def test_a_trimmed_model_is_a_part_of_the_installed_one(script: ModuleType, service: str) -> None:
     version, model = script.trimmed(service)
     kept = json.loads((MODELS / service / version / "service-2.json").read_text())

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from vipmanager.core.failures import Failure, Permanent, Transient
-from vipmanager.core.notice import Notice
+from vipmanager.core.notice import TerminationNotice
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.notices import Notices
-from vipmanager.lab.server import HttpAnswer, HttpRequest, Server
+from vipmanager_lab.server import HttpAnswer, HttpRequest, Server
 
 TIME = 5.0
 SPOT = "/latest/meta-data/spot/instance-action"
@@ -90,7 +90,7 @@ def test_an_imds_that_is_switched_off_is_not_asked() -> None:
 
 
 def test_a_notice_is_told_once_however_often_it_is_read(service: Service, imds: Imds) -> None:
-    told: queue.SimpleQueue[Notice] = queue.SimpleQueue()
+    told: queue.SimpleQueue[TerminationNotice] = queue.SimpleQueue()
     service.items = {SPOT: TERMINATE}
     notices = Notices(read=imds.notices, heard=told.put, every=0.01)
     notices.start()
@@ -104,15 +104,15 @@ def test_a_notice_is_told_once_however_often_it_is_read(service: Service, imds: 
 
 
 def test_an_imds_that_fails_is_nothing_and_is_asked_again() -> None:
-    told: queue.SimpleQueue[Notice] = queue.SimpleQueue()
+    told: queue.SimpleQueue[TerminationNotice] = queue.SimpleQueue()
     failures: Iterator[Failure] = iter([Transient("silent"), Permanent("refused")])
 
-    def read() -> tuple[Notice, ...]:
+    def read() -> tuple[TerminationNotice, ...]:
         for failure in failures:
             raise failure
-        return (Notice(what="gone soon"),)
+        return (TerminationNotice(what="gone soon"),)
 
     notices = Notices(read=read, heard=told.put, every=0.01)
     notices.start()
-    assert told.get(timeout=TIME) == Notice(what="gone soon")
+    assert told.get(timeout=TIME) == TerminationNotice(what="gone soon")
     notices.close()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipmanager.core.settings import Mode, Pattern, Rate, TagSelector
+from vipmanager.core.settings import HandOver, Mode, Pattern, Rate, TagSelector
+from vipmanager.core.text import quoted
 from vipmanager.edges.settings import KEYS, SettingsError, load
 from worlds import networks
 
@@ -123,7 +124,7 @@ BAD = [
     ("HeartbeatMs", "19", "a whole number from 20 to 5000"),
     ("HeartbeatPort", "65536", "a port"),
     ("HeartbeatKeyFile", "key", "an absolute path"),
-    ("PreferredZone", "b", "us-east-2b"),
+    ("PreferredZone", "us-east-2a, us-east-2b", "one Availability Zone, such as us-east-2b"),
     ("RoleLabel", "holder", "True or False"),
     ("HealthCheck", "localhost:80", "tcp://"),
     ("HealthIntervalMs", "99", "a whole number from 100 to 60000"),
@@ -144,7 +145,7 @@ def test_a_bad_value_is_refused_with_its_key_and_what_is_allowed(
     with pytest.raises(SettingsError) as caught:
         load({key: value})
     (problem,) = caught.value.problems
-    assert problem.startswith(f"{key}={value!r}: expected ")
+    assert problem.startswith(f"{key}={quoted(value)}: expected ")
     assert allowed in problem
 
 
@@ -248,6 +249,8 @@ def test_a_health_check_before_the_application_has_started_is_a_contradiction() 
     assert load({"HealthCheck": "tcp://127.0.0.1:80", "RunAsSidecar": "True"}).health_check
 
 
+ARN = "arn:aws-us-gov:eks:us-gov-west-1:123456789012:cluster/telco_1"
+
 STANDBY = {
     "LeaderElection": "True",
     "RunAsSidecar": "True",
@@ -261,6 +264,14 @@ CONTRADICTIONS = [
     ({"HeartbeatMs": "1000"}, "at most 833 with LeaseSeconds=5"),
     ({"LeaderElection": "False", "PreferredZone": "us-east-2b"}, "nobody hands over"),
     ({"HeartbeatPort": "0", "HeartbeatKeyFile": "/key"}, "nothing is sent"),
+    ({"LeaderElection": "False", "HandOverOn": "zonal-shift", "ClusterArn": ARN}, "takes over"),
+    ({"HandOverOn": "cordon"}, "NODE_NAME='': expected the pod's spec.nodeName"),
+    ({"HandOverOn": "zonal-shift"}, "ClusterArn='': expected the ARN of the EKS cluster"),
+    ({"ClusterArn": ARN}, "nothing without HandOverOn=zonal-shift"),
+    ({"HandOverOn": "cordon", "NODE_NAME": "n", "ClusterArn": ARN}, "nothing without HandOverOn"),
+    ({"HandOverOn": "drain"}, "cordon and zonal-shift, one or both; drain is neither"),
+    ({"HandOverOn": "cordon;zonal-shift"}, "cordon;zonal-shift is neither"),
+    ({"HandOverOn": "zonal-shift", "ClusterArn": "telco"}, "a cluster such as arn:aws:eks"),
 ]
 
 
@@ -271,6 +282,39 @@ def test_keys_of_the_standby_that_contradict_each_other_are_refused(
     assert load(STANDBY).leader_election
     with pytest.raises(SettingsError, match=said):
         load(STANDBY | change)
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "eu-central-1b",
+        "eusc-de-east-1a",
+        "us-west-2-lax-1a",
+        "us-east-1-wl1-bos-wlz-1",
+        "us-gov-west-1c",
+        "us-iso-east-1a",
+        "x1",
+    ],
+)
+def test_a_zone_is_whatever_ec2_calls_one(zone: str) -> None:
+    assert load(STANDBY | {"PreferredZone": zone}).preferred_zone == zone
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-eusc", "aws-iso-f", "aws2"])
+def test_arns_may_be_of_any_partition(partition: str) -> None:
+    role = f"arn:{partition}:iam::123456789012:role/routes"
+    cluster = f"arn:{partition}:eks:eusc-de-east-1:123456789012:cluster/telco"
+    asked = {"RouteRoleArn": role, "HandOverOn": "zonal-shift", "ClusterArn": cluster}
+    settings = load(STANDBY | asked)
+    assert (settings.route_role, settings.cluster_arn) == (role, cluster)
+
+
+def test_what_is_handed_over_on_is_read_in_any_order_and_once() -> None:
+    asked = {"HandOverOn": " zonal-shift, cordon,cordon", "ClusterArn": ARN, "NODE_NAME": "n"}
+    settings = load(STANDBY | asked)
+    assert settings.hand_over_on == (HandOver.ZONAL_SHIFT, HandOver.CORDON)
+    assert settings.cluster_arn == ARN
+    assert load(STANDBY).hand_over_on == ()
 
 
 def test_without_heartbeats_their_interval_contradicts_nothing() -> None:

@@ -13,7 +13,7 @@ from vipmanager.core.values import Network, PodInterface, RouteTableId
 from worlds import peers, pointed
 
 ONE, TWO = "192.168.0.1/32", "192.168.0.2/32"
-PLAIN = Settings()
+PLAIN = Settings(source_routing=True)
 PEERS = peers(n1="10.0.100.0/24", n2="10.0.1.0/24")
 
 

@@ -14,7 +14,7 @@ RISE = PLAIN.health_rise * PLAIN.health_interval + 0.5
 """Seconds until a recovery is, and what follows from it is done and read back."""
 
 
-def ill(settings: Settings = PLAIN, *, tables: int = 4) -> tuple[World, Pod]:
+def fault(settings: Settings = PLAIN, *, tables: int = 4) -> tuple[World, Pod]:
     """Start an agent whose application is not well, where node b has everything."""
     world, pod = alone(settings, tables=tables, checked=True)
     both(world, "b")
@@ -32,18 +32,18 @@ def well() -> tuple[World, Pod]:
 
 
 def test_a_pod_that_is_not_well_takes_nothing_from_a_healthy_one() -> None:
-    world, pod = ill(PEERS, tables=10)
+    world, pod = fault(PEERS, tables=10)
     world.run(300)
     assert world.ec2.writes == []
     assert not pod.ready
-    assert "answered 503" in pod.health.why
+    assert "answered 503" in pod.readiness.why
     assert any(str(r.destination) == "10.0.100.0/24" for r in pod.kernel.state.routes), (
         "the pod is made ready to answer"
     )
 
 
 def test_it_claims_at_once_when_it_turns_well() -> None:
-    world, pod = ill(tables=10)
+    world, pod = fault(tables=10)
     world.run(60)
     pod.app.well = True
     rest(world, RISE)
@@ -55,7 +55,7 @@ def test_it_claims_at_once_when_it_turns_well() -> None:
 
 def test_a_claim_that_waits_is_no_hold_after_a_restart() -> None:
     """Else a pod that found one table right by chance would count the rest as stolen from it."""
-    world, pod = ill()
+    world, pod = fault()
     point(world, ONE, "eni-a1", only=0)
     world.run(120)
     assert marks(pod) == []
@@ -93,7 +93,7 @@ def test_a_holder_that_is_ill_leaves_a_drifted_route_to_the_living() -> None:
 
 
 def test_an_order_to_claim_waits_for_health_too() -> None:
-    world, pod = ill()
+    world, pod = fault()
     world.run(60)
     pod.ask(Order.CLAIM)
     rest(world, 60)
@@ -109,10 +109,10 @@ def test_an_illness_is_told_while_ec2_is_away() -> None:
     pod.app.well = False
     rest(world, FALL)
     assert not pod.ready
-    assert "answered 503" in pod.health.why
+    assert "answered 503" in pod.readiness.why
 
 
 def test_an_illness_does_not_make_readings_more_frequent() -> None:
-    world, pod = ill()
+    world, pod = fault()
     world.run(3600)
     assert len(pod.reports) < 3600 / 20

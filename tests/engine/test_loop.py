@@ -1,6 +1,6 @@
 """A sidecar's life: what wakes it, what it repairs, what it leaves alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
@@ -11,11 +11,13 @@ from simulation.aws import moved
 from simulation.pod import Pod
 from simulation.world import World
 from vipmanager.core.actions import RemoveRoute
-from vipmanager.core.claim import DRIFT
-from vipmanager.core.failures import Transient
+from vipmanager.core.contest import DRIFT
+from vipmanager.core.failures import TooLate, Transient
+from vipmanager.core.podnet import HELD_TABLE
 from vipmanager.core.values import MAIN_TABLE, EniId, PodAddress
 from vipmanager.engine.loop import Ending
-from vipmanager.engine.passes import NETLINK
+from vipmanager.engine.reconciler import NETLINK
+from vipmanager.engine.route_writer import LIFETIME
 from worlds import cloud, eni, peers
 
 THREE = "192.168.0.3/32"
@@ -35,6 +37,18 @@ def test_the_echo_of_our_own_kernel_writes_costs_no_pass() -> None:
     pod.netlink()
     rest(world)
     assert pod.reports == []
+
+
+@pytest.mark.parametrize("init", [False, True])
+def test_writes_that_are_held_up_until_their_reading_is_old_are_decided_again(
+    *, init: bool
+) -> None:
+    world, pod = alone(init=init)
+    world.ec2.service.stall = (LIFETIME + 2.0, LIFETIME + 2.0)
+    assert world.run(60, lambda: pod.last is not None)
+    assert isinstance(last(pod).failures[0].failure, TooLate)
+    world.ec2.service.stall = (0.0, 0.0)
+    assert world.run(world.now + 2.0, lambda: owners(world, ONE) == {"eni-a1"})
 
 
 def test_an_echo_during_the_first_passes_does_not_keep_the_loop_busy() -> None:
@@ -93,7 +107,8 @@ def test_an_address_that_goes_away_leaves_the_cloud_routes_alone() -> None:
     rest(world, 240)
     assert world.ec2.writes == []
     assert owners(world, ONE) == {"eni-a1"}
-    assert not any(str(r.destination) == ONE for r in pod.kernel.state.routes)
+    left = [r.table for r in pod.kernel.state.routes if str(r.destination) == ONE]
+    assert left == [HELD_TABLE]  # what tells that it is lost
 
 
 def test_peers_taken_out_of_the_settings_lose_their_routes() -> None:
@@ -157,7 +172,7 @@ def test_a_route_stolen_in_one_of_ten_tables_is_repaired_after_a_second_reading(
 
 def test_a_repair_that_fails_is_tried_again_and_is_no_reason_to_yield() -> None:
     world, pod = holding()
-    # eni-b1 yields to eni-a1 on a repeat, so let the agent be the one with the greater id.
+    # Where agents fight the greater id yields, so let the agent be the one that has it.
     other = replace(eni("b", 1), id=EniId("eni-00"))
     world.ec2.change(replace(world.ec2.state, enis=(*world.ec2.state.enis, other)))
     point(world, ONE, "eni-00", only=3)
@@ -175,24 +190,39 @@ def test_a_takeover_in_all_tables_is_yielded_to_and_taken_back_when_the_rival_di
     pod.wake("look")
     rest(world, 540)
     assert world.ec2.writes == []
-    assert last(pod).displaced
+    assert last(pod).yields
     assert not pod.ready
-    assert "eni-b1" in pod.health.why
+    assert "eni-b1" in pod.readiness.why
     world.ec2.change(moved(world.ec2.state, EniId("eni-b1"), None))
     rest(world, 60)
     assert owners(world, ONE) == {"eni-a1"}
     assert pod.ready
 
 
-def test_a_takeover_that_spreads_is_yielded_to() -> None:
-    world, pod = holding()
-    for index in (2, 5, 7):
+def spreading(pod: Pod, world: World, tables: Iterable[int]) -> None:
+    """Point one table after the other at node b, faster than a drift is repaired."""
+    for index in tables:
         point(world, ONE, "eni-b1", only=index)
         pod.wake("look")
-        rest(world, 1)
+        rest(world, 3)
+
+
+def test_a_takeover_that_spreads_to_all_tables_is_left_alone_and_yielded_to() -> None:
+    world, pod = holding(tables=8)
+    spreading(pod, world, range(8))
     rest(world, 240)
     assert world.ec2.writes == []
-    assert last(pod).displaced
+    assert last(pod).yields
+
+
+def test_writes_to_some_tables_one_after_the_other_are_no_takeover() -> None:
+    world, pod = holding(tables=8)
+    spreading(pod, world, (2, 5, 7))
+    assert world.ec2.writes == []
+    rest(world, 60)
+    assert owners(world, ONE) == {"eni-a1"}
+    assert len(world.ec2.writes) == 3
+    assert pod.ready
 
 
 def test_a_table_added_later_is_pointed_here_at_the_next_reading() -> None:

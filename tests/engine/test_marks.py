@@ -16,5 +16,5 @@ def test_an_address_that_returns_is_claimed_and_not_held_by_an_old_reading() -> 
     rest(world)
     assert owners(world, ONE) == {"eni-a1"}
     rest(world, 60)
-    assert not last(pod).displaced
+    assert not last(pod).yields
     assert last(pod).clean

@@ -13,7 +13,7 @@ def test_an_agent_that_yielded_writes_nothing_whatever_becomes_of_its_routes() -
     pod.ask(Order.YIELD)
     rest(world)
     assert not pod.ready
-    assert "vipmanager claim" in pod.health.why
+    assert "vipmanager claim" in pod.readiness.why
     both(world, "b", only=3)
     rest(world, 540)
     for destination in (ONE, TWO):
@@ -56,7 +56,7 @@ def test_a_claim_that_is_over_holds_like_any_other() -> None:
     both(world, "b")
     rest(world, 480)
     assert world.ec2.writes == []
-    assert last(pod).displaced
+    assert last(pod).yields
 
 
 @pytest.mark.parametrize("order", [Order.YIELD, Order.CLAIM])

@@ -76,6 +76,18 @@ def test_access_denied_on_one_of_ten_tables_leaves_nine_right_and_ends_at_once(b
     assert 1 <= len(agent.reports) <= 3
 
 
+def test_a_plan_larger_than_allowed_writes_nothing_and_ends_at_once_until_it_is_allowed() -> None:
+    world, agent = alone(Settings(max_route_writes=19), tables=10, init=True)
+    world.run(1)
+    assert agent.ending is Ending.LASTING
+    assert "TOO_MANY_WRITES" in agent.conditions()
+    assert world.ec2.writes == []
+    assert not marks(agent)
+    world, agent = alone(Settings(max_route_writes=20), tables=10, init=True)
+    world.run(60)
+    assert agent.ending is Ending.CONVERGED
+
+
 @pytest.mark.parametrize("failure", [Transient("server error"), Throttled("RequestLimitExceeded")])
 def test_passing_failures_are_tried_again_until_they_pass(failure: Failure) -> None:
     world, agent = alone(init=True)
@@ -179,7 +191,7 @@ def test_an_api_that_goes_away_later_changes_nothing(api: str, told: str) -> Non
     else:
         world.ec2.truth.unreachable = DOWN
     world.run(300)
-    assert last(agent).observed is (api == "IMDS")
+    assert last(agent).fresh is (api == "IMDS")
     assert told in agent.conditions()
     assert agent.ready
     assert (agent.kernel.state, len(world.ec2.writes)) == (state, writes)

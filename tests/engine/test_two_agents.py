@@ -33,22 +33,23 @@ def test_a_rollout_with_thirty_seconds_of_overlap_moves_every_route_once(
     assert len(world.ec2.writes) == 20
     assert one_owner(world) == {second}
     assert new.ready
-    assert not old.health.ready
+    assert not old.readiness.ready
 
 
 def replicas(seed: int) -> tuple[World, list[Pod], float]:
     """Start two at once or apart, with or without a lag and a gap before the writes."""
-    luck = random.Random(seed)  # noqa: S311 - a schedule, no secret
+    chance = random.Random(seed)  # noqa: S311 - a schedule, no secret
     world = World(seed, tables=4)
     pods = [world.pod(f"{node}1", node, PLAIN) for node in "ab"]
-    apart = luck.choice((0.0, 0.0, luck.uniform(0, 2), luck.uniform(0, 30)))
+    apart = chance.choice((0.0, 0.0, chance.uniform(0, 2), chance.uniform(0, 30)))
     for start, pod in zip((0.0, apart), pods, strict=True):
         world.at(start, pod.start)
-    world.ec2.ills.lag = luck.choice((0.0, 0.0, luck.uniform(0, 3)))
-    world.ec2.service.stall = (0.0, luck.choice((0.0, 0.01, luck.uniform(0, 1))))
+    world.ec2.ills.lag = chance.choice((0.0, 0.0, chance.uniform(0, 3)))
+    world.ec2.service.stall = (0.0, chance.choice((0.0, 0.01, chance.uniform(0, 1))))
     return world, pods, apart
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(0, SEEDS, 50))
 def test_two_replicas_end_with_one_owner_of_everything_and_few_writes(block: int) -> None:
     """Who starts at the same moment may end with one each, and says so: README, "Limits"."""
@@ -63,7 +64,7 @@ def test_two_replicas_end_with_one_owner_of_everything_and_few_writes(block: int
         world.run(600)
         assert len(world.ec2.writes) == writes, (seed, "still fighting")
         for pod in pods:
-            assert pod.ready is (owner == {pod.node.letter}), (seed, pod.name, pod.health)
+            assert pod.ready is (owner == {pod.node.letter}), (seed, pod.name, pod.readiness)
         split += len(owner) > 1
         torn += any(len(owners(world, d)) > 1 for d in (ONE, TWO))
     assert split <= 12
@@ -80,7 +81,7 @@ def test_a_restarted_container_in_a_displaced_pod_does_not_steal_back() -> None:
     rest(world, 500)
     assert world.ec2.writes == []
     assert one_owner(world) == {"b"}
-    assert last(old).displaced
+    assert last(old).yields
 
 
 def test_an_init_container_of_a_fresh_pod_takes_over() -> None:

@@ -63,7 +63,7 @@ class Aws:
     deleted: set[str] = field(default_factory=set)
     """The names of stacks."""
 
-    def __call__(self, words: Sequence[str], folder: Path) -> Answer:
+    def __call__(self, words: Sequence[str], folder: Path, _piped: str) -> Answer:
         """Run one command."""
         try:
             return Answer(out=self._run(words, folder))

@@ -9,7 +9,15 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from deploy.rendered import KUBERNETES, Document, chart, check_schemas, kustomize, without
+from deploy.rendered import (
+    KUBERNETES,
+    Document,
+    check_schemas,
+    installed,
+    kustomize,
+    merged,
+    without,
+)
 from guide.stage import LabStage
 from guide.terminal import Answer
 
@@ -26,7 +34,7 @@ class Kubectl:
         if not self._program.exists():
             without("kubectl is not installed")
 
-    def __call__(self, words: Sequence[str], folder: Path) -> Answer:
+    def __call__(self, words: Sequence[str], folder: Path, _piped: str) -> Answer:
         """Run one command."""
         end = words.index("--") if "--" in words else len(words)
         asked = [str(self._program), *words[:end], "--help"]  # flags are parsed first
@@ -77,7 +85,7 @@ def _ask(stage: LabStage, words: Sequence[str], command: Sequence[str]) -> Answe
     return Answer(out=out)
 
 
-def helm(words: Sequence[str], folder: Path) -> Answer:
+def helm(words: Sequence[str], folder: Path, _piped: str) -> Answer:
     """Render what `helm install NAME CHART -f FILE...` would send, and check it."""
     if words[0] == "install":
         _, _, path, *rest = words
@@ -85,8 +93,8 @@ def helm(words: Sequence[str], folder: Path) -> Answer:
         for flag, file in zip(rest[::2], rest[1::2], strict=True):
             if flag != "-f":
                 return Answer(code=1, err=f"the lab's helm does not know {flag}\n")
-            values |= yaml.safe_load((folder / file).read_text())
-        check_schemas(chart(values, path=folder / path), KUBERNETES[-1])
+            values = merged(values, yaml.safe_load((folder / file).read_text()))
+        check_schemas(installed(values, path=folder / path), KUBERNETES[-1])
     return Answer()
 
 

@@ -8,7 +8,7 @@ from textwrap import dedent
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/deploy.md", "docs/migrate.md", "docs/standby.md")
 
-NEEDS = ("lab", "AWS", "cluster", "Docker", "internet")
+NEEDS = ("everywhere", "AWS", "cluster", "Docker", "internet")
 ONLY = ("on a peer", "pattern 2", "sidecars")
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -59,7 +59,9 @@ def parse(page: str, whole: str) -> list[Block]:
         line = whole.count("\n", 0, fence.start()) + 1
         mark = _MARK.match(body)
         if mark is None:
-            raise UnmarkedError(f"{page}:{line}: expected a first line such as '# lab' or '# AWS'")
+            raise UnmarkedError(
+                f"{page}:{line}: expected a first line such as '# everywhere' or '# AWS'"
+            )
         only = frozenset(filter(None, mark[2].split(", ")))
         found.append(Block(page=page, line=line, text=body, needs=mark[1], only=only))
     return found

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.granted import ship
 from deploy.rendered import Document, agent, environment, of_kind, pod
 from guide.terminal import Answer
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.process import Process
-from vipmanager.lab.world import World
+from vipmanager_lab.control_plane import ControlPlane
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.process import Process
+from vipmanager_lab.world import World
 
 VIPMANAGER = (sys.executable, "-m", "vipmanager")
 
@@ -25,15 +27,17 @@ class Running:
     name: str
     node: str
     netns: Netns
+    environment: Mapping[str, str]
     process: Process
 
 
 class LabStage:
-    """Nodes, a scheduler and a Deployment with one replica."""
+    """Nodes, a Kubernetes API, a scheduler and a Deployment with one replica."""
 
     def __init__(self, world: World) -> None:
         """Take the world's nodes; a stopped instance is a lost node."""
         self._world = world
+        self._plane = ControlPlane(world)
         self._zones = {f"ip-{zone}.ec2.internal": zone for zone in world.nodes}
         self._closed_to_pods: set[str] = set()
         self._objects: Sequence[Document] = ()
@@ -51,6 +55,7 @@ class LabStage:
         self._over = True
         self._news.set()
         self._watcher.join(10)
+        self._plane.close()
 
     @property
     def zone(self) -> str:
@@ -60,13 +65,14 @@ class LabStage:
     def apply(self, objects: Sequence[Document]) -> None:
         with self._change:
             self._objects = objects
+            ship(objects, self._plane.cluster, self._plane.account)
             self._start()
 
     def wait_ready(self) -> None:
         with self._change:
             process = self._present().process
         if self._lasting:
-            process.wait_for(lambda record: "right: " in str(record.get("text")))
+            process.wait_for(lambda record: "RIGHT: " in str(record.get("text")))
         else:
             assert process.wait() == 0, process.text
 
@@ -78,7 +84,7 @@ class LabStage:
         if not self._lasting:
             return Answer(code=1, err="the container vipmanager has ended\n")
         assert words[0] == "vipmanager"
-        return self._run(present.netns, words[1:])
+        return self._run(present, words[1:])
 
     def cordon(self, node: str, *, on: bool) -> None:
         (self._closed_to_pods.add if on else self._closed_to_pods.discard)(node)
@@ -120,35 +126,36 @@ class LabStage:
         definitions = of_kind(self._objects, "NetworkAttachmentDefinition")
         netns = self._world.start_pod(name, self._zones[node], [_address(d) for d in definitions])
         container = agent(pod(self._objects))
-        process = self._world.run(
-            netns, [*VIPMANAGER, *container["args"]], env=self._environment(), stream="stderr"
-        )
-        self._running = Running(name=name, node=node, netns=netns, process=process)
+        # What kubelet adds to the manifests' own.
+        told = environment(self._objects) | self._plane.create_pod(name)
+        told |= {"POD_IPS": self._world.pod_ips(name)}
+        env = self._world.container_environment(told)
+        argv = [*VIPMANAGER, *container["args"]]
+        process = self._world.run(netns, argv, env=env, stream="stderr")
+        self._running = Running(name=name, node=node, netns=netns, environment=env, process=process)
 
     def _end(self) -> None:
         ending = self._present()
         hook = agent(pod(self._objects)).get("lifecycle", {}).get("preStop")
         if hook is not None:
-            done = self._run(ending.netns, hook["exec"]["command"][1:])
+            done = self._run(ending, hook["exec"]["command"][1:])
             assert done.code == 0, done.err
             ending.process.signal(signal.SIGTERM)
             assert ending.process.wait() == 0, ending.process.text
         self._world.kill_pod(ending.name)
+        self._plane.delete_pod(ending.name)
         self._running = None
 
-    def _run(self, netns: Netns, words: Sequence[str]) -> Answer:
-        process = netns.popen(
+    def _run(self, present: Running, words: Sequence[str]) -> Answer:
+        process = present.netns.popen(
             [*VIPMANAGER, *words],
-            env=self._environment(),
+            env=present.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         out, err = process.communicate(timeout=60)
         return Answer(code=process.returncode, out=out.decode(), err=err.decode())
-
-    def _environment(self) -> dict[str, str]:
-        return self._world.container_environment(environment(self._objects))
 
     def _watch(self) -> None:
         lost: set[str] = set()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vipmanager.lab.closing import Closing
+from vipmanager_lab.closing import Closing
 
 SECONDS = 120
 """For one block."""
@@ -24,7 +24,7 @@ import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as line:
     line.connect({address!r})
     words = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
-    line.sendall(json.dumps([words, os.getcwd()]).encode())
+    line.sendall(json.dumps([words, os.getcwd(), sys.stdin.read()]).encode())
     line.shutdown(socket.SHUT_WR)
     code, out, err = json.loads(b"".join(iter(lambda: line.recv(65536), b"")))
 sys.stdout.write(out)
@@ -42,8 +42,8 @@ class Answer:
     err: str = ""
 
 
-Program = Callable[[Sequence[str], Path], Answer]
-"""Called with its words after its name, and the working directory."""
+Program = Callable[[Sequence[str], Path, str], Answer]
+"""Called with its words after its name, the working directory, and what was piped into it."""
 Popen = Callable[[Sequence[str], Mapping[str, str], int, int], "subprocess.Popen[bytes]"]
 
 
@@ -138,9 +138,9 @@ class Terminal(Closing):
 
     def _answer(self, line: socket.socket) -> None:
         with line:
-            words, folder = json.loads(b"".join(iter(lambda: line.recv(65536), b"")))
+            words, folder, piped = json.loads(b"".join(iter(lambda: line.recv(65536), b"")))
             try:
-                answer = self._programs[words[0]](words[1:], Path(folder))
+                answer = self._programs[words[0]](words[1:], Path(folder), piped)
             except Exception:  # noqa: BLE001 - the block that called it fails with the traceback
                 answer = Answer(code=70, err=traceback.format_exc())
             line.sendall(json.dumps([answer.code, answer.out, answer.err]).encode())

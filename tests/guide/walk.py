@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from deploy.rendered import without
 from guide.aws import Aws
@@ -12,17 +12,52 @@ from guide.pages import ROOT, Block
 from guide.stage import VIPMANAGER, LabStage
 from guide.terminal import Answer, Program, Terminal
 from guide.words import SESSION, Operation
-from vipmanager.lab.closing import Closing
-from vipmanager.lab.world import REGION, TAG, World
+from vipmanager_lab.closing import Closing
+from vipmanager_lab.world import REGION, TAG, World
 
 PEERS = ("10.10.10.48", "192.168.1.204")
 NODES = "telco-multus"
 """The stack of the node groups."""
 
 
-def nothing(_words: Sequence[str], _folder: Path) -> Answer:
+def nothing(_words: Sequence[str], _folder: Path, _piped: str) -> Answer:
     """Stand for a program that is not here."""
     return Answer()
+
+
+class Cluster(Protocol):
+    """What kubectl asks, and what runs in it."""
+
+    @property
+    def programs(self) -> Mapping[str, Program]:
+        """Give kubectl, and whatever else asks it."""
+        ...
+
+    @property
+    def zone(self) -> str:
+        """Tell where the pod runs."""
+        ...
+
+    def takes(self, block: Block) -> None:
+        """Hear what is typed next."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+class StandIn(LabStage):
+    """One Deployment with one replica, by a stand-in for Kubernetes: what needs more is checked."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._kubectl = Kubectl()
+        self.programs: Mapping[str, Program] = {"kubectl": self._kubectl}
+
+    def takes(self, block: Block) -> None:
+        """Let what is for the lab have an effect."""
+        self._kubectl.stage = self if block.needs == "everywhere" else None
 
 
 OTHERS: Mapping[str, Program] = {"docker": nothing, "eksctl": nothing, "git": nothing, "helm": helm}
@@ -36,23 +71,36 @@ def lay_out(folder: Path) -> None:
 class Walker(Closing):
     """On the client of a world, which is the operator's machine and a peer at once."""
 
-    def __init__(self, world: World, floating: tuple[str, ...], folder: Path) -> None:
-        """Sit down with nothing done yet: no table has the tag."""
+    def __init__(
+        self,
+        world: World,
+        floating: tuple[str, ...],
+        folder: Path,
+        *,
+        cluster: Callable[[World], Cluster] = StandIn,
+    ) -> None:
+        """Sit down with nothing done yet: no table has the tag.
+
+        Args:
+            world: where.
+            floating: what the pod has, with prefix lengths.
+            folder: to type in.
+            cluster: makes what kubectl asks.
+        """
         if shutil.which("ping") is None:
             without("ping is not installed: install iputils-ping")
         self.world = world
         self.floating = floating
-        self.stage = LabStage(world)
+        self.stage = cluster(world)
         self.aws = Aws(vpc=world.vpc, ec2=self._ec2, gone=self._gone)
-        self.kubectl = Kubectl()
         world.reach_from_outside(PEERS)
         world.probe(floating).close()  # which sets the peers' routes
         tag = "Key={},Value={}".format(*TAG)
-        self.aws(["ec2", "delete-tags", "--resources", *world.tables, "--tags", tag], folder)
+        self.aws(["ec2", "delete-tags", "--resources", *world.tables, "--tags", tag], folder, "")
         lay_out(folder)
         self.terminal = Terminal(
             folder,
-            {"aws": self.aws, "kubectl": self.kubectl, **OTHERS},
+            {"aws": self.aws, **OTHERS, **self.stage.programs},
             popen=lambda argv, env, stdin, out: world.client.popen(
                 argv, stdin=stdin, stdout=out, stderr=out, env=env
             ),
@@ -69,7 +117,7 @@ class Walker(Closing):
         """
         for block in blocks:
             if block.needs != "internet":
-                self.kubectl.stage = self.stage if block.needs == "lab" else None
+                self.stage.takes(block)
                 look(block, self.terminal.type(block.text))
 
     def targets(self) -> set[str | None]:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from vipmanager.lab.cni import Delegate, read_definitions
-from vipmanager.lab.process import Process
-from vipmanager.lab.world import TAG, World
+from vipmanager_lab.cni import Delegate, read_definitions
+from vipmanager_lab.process import Process
+from vipmanager_lab.world import TAG, World
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parents[1] / "deploy" / "manifests" / "base"

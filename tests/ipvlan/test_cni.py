@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vipmanager.lab.cni import Cni, CniError, Definition, Delegate, read_definitions
-from vipmanager.lab.netns import Netns
+from vipmanager_lab.cni import Cni, CniError, Definition, Delegate, read_definitions
+from vipmanager_lab.netns import Netns
 
 _worlds = itertools.count()
 ECHO = """#!/bin/sh

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from simulation.calls import SHIPPED, Client, Hung, Service, Sockets
 from simulation.hub import Hub, Process
-from simulation.network import Client, Hung, Network, Service
+from simulation.network import Network
 from vipmanager.core.actions import CloudAction, CreateRoute, RouteWrite
 from vipmanager.core.failures import Failure, Permanent, Throttled, Transient
+from vipmanager.core.findings import Condition
 from vipmanager.core.retry import Bucket
 from vipmanager.core.settings import Rate
 from vipmanager.core.values import (
@@ -23,9 +25,13 @@ from vipmanager.core.values import (
     VpcId,
 )
 from vipmanager.edges.aws.ec2 import CONNECT_TIMEOUT, READ_TIMEOUT
-from vipmanager.edges.memory import MemoryCloud, MemoryMetadata
+from vipmanager.edges.memory import MemoryCloud, MemoryFence, MemoryMetadata
+from vipmanager.ports import Fence
 
 T = TypeVar("T")
+_NONE = MemoryFence()
+"""EC2 carries out whatever arrives."""
+INTERFACES = "DescribeNetworkInterfaces"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +84,12 @@ class Ec2:
         self.late = 0
         """Writes on their way that nobody waits for any more."""
         self.landed_late = 0
+        self.barred: set[tuple[str, str]] = set()
+        """Pods, and the tables that they were once denied to write."""
         self.ills = Ills()
         self.buckets: dict[str, Bucket] = {}
         self.limits: dict[str, Rate] = {}
-        """Of `read` and `write`; what is not named has no limit."""
+        """Of `read` and `write`, or of a describe by its name; what is not named has no limit."""
         self.service = Service(
             name="ec2",
             zones=zones,
@@ -117,11 +125,13 @@ class Ec2:
         pairs = zip(self.past, ends, strict=True)
         return [state for (at, state), end in pairs if at <= until and end >= since]
 
-    def read(self, question: Callable[[MemoryCloud], T], zones: Iterable[str] = ()) -> T:
+    def read(
+        self, question: Callable[[MemoryCloud], T], zones: Iterable[str] = (), name: str = "read"
+    ) -> T:
         """Answer a describe."""
         ills = self.ills
         self.reads += 1
-        self._take("read")
+        self._take(name if name in self.limits else "read")
         self._ail(ills.reads, "describe")
         if ills.impaired.intersection(zones):
             raise Transient("describe: InternalError: one of these lies in an impaired zone")
@@ -139,7 +149,8 @@ class Ec2:
         self._take("write")
         name = type(action).__name__
         if {by, (by, getattr(action, "table", None))} & ills.denied:
-            raise Permanent(f"{name}: UnauthorizedOperation")
+            self.barred.add((by, getattr(action, "table", "")))
+            raise Permanent(f"{name}: UnauthorizedOperation", condition=Condition.ACCESS_DENIED)
         self._ail("hang" if by in ills.hung else ills.writes, name)
         what = ills.next_writes.pop(0) if ills.next_writes else ""
         if what == "refused":
@@ -173,7 +184,7 @@ class Ec2:
             self.refused += 1
             raise Throttled(f"{name}: RequestLimitExceeded")
         if what == "denied":
-            raise Permanent(f"{name}: UnauthorizedOperation")
+            raise Permanent(f"{name}: UnauthorizedOperation", condition=Condition.ACCESS_DENIED)
         raise Transient(f"{name}: InternalError")
 
     def _land_late(self, by: str, action: CloudAction, left: float) -> None:
@@ -186,11 +197,11 @@ class Ec2:
 
     def _land(self, by: str, action: CloudAction, left: float) -> None:
         if not isinstance(action, RouteWrite):
-            self.truth.write(action)
+            self.truth.write(action, _NONE)
             return
         table = next((t for t in self.state.tables if t.id == action.table), None)
         route = table.route_to(action.destination) if table is not None else None
-        self.truth.write(action)
+        self.truth.write(action, _NONE)
         self.change(self.truth.state)
         made = Write(
             at=self.hub.now,
@@ -208,48 +219,67 @@ class Ec2:
 class Ec2Client:
     """The `Cloud` port of one process."""
 
-    def __init__(self, ec2: Ec2, process: Process, pod: str) -> None:
-        self._ec2, self._pod = ec2, pod
-        self._client = Client(ec2.network, ec2.service, process)
+    def __init__(
+        self,
+        ec2: Ec2,
+        process: Process,
+        pod: str,
+        *,
+        sockets: Sockets = SHIPPED,
+        spare: bool = False,
+    ) -> None:
+        self._ec2, self._pod, self._spare = ec2, pod, spare
+        self._client = Client(ec2.network, ec2.service, process, sockets)
+
+    @property
+    def ends(self) -> set[str]:
+        """Where the connections lead that wait for a call."""
+        return self._client.ends
 
     def connect(self, region: str) -> None:
         """There is one Region."""
 
     def route_tables(self, vpcs: Iterable[VpcId]) -> tuple[RouteTable, ...]:
-        return self._read(lambda truth: truth.route_tables(vpcs))
+        return self._read("DescribeRouteTables", lambda truth: truth.route_tables(vpcs))
 
     def instance_enis(self, instance: InstanceId) -> tuple[Eni, ...]:
-        return self._read(lambda truth: truth.instance_enis(instance))
+        return self._read(INTERFACES, lambda truth: truth.instance_enis(instance))
 
     def enis_by_mac(self, macs: Iterable[Mac]) -> tuple[Eni, ...]:
-        return self._read(lambda truth: truth.enis_by_mac(macs))
+        return self._read(INTERFACES, lambda truth: truth.enis_by_mac(macs))
 
     def enis_by_id(self, ids: Iterable[EniId]) -> tuple[Eni, ...]:
         wanted = tuple(ids)
         subnets = [e.subnet for e in self._ec2.state.enis if e.id in wanted]
-        return self._read(lambda truth: truth.enis_by_id(wanted), subnets)
+        return self._read(INTERFACES, lambda truth: truth.enis_by_id(wanted), subnets)
 
     def enis_in(self, subnets: Iterable[SubnetId]) -> tuple[Eni, ...]:
         wanted = tuple(subnets)
-        return self._read(lambda truth: truth.enis_in(wanted), wanted)
+        return self._read(INTERFACES, lambda truth: truth.enis_in(wanted), wanted)
 
     def subnets(self, vpcs: Iterable[VpcId]) -> tuple[Subnet, ...]:
-        return self._read(lambda truth: truth.subnets(vpcs))
+        return self._read("DescribeSubnets", lambda truth: truth.subnets(vpcs))
 
-    def write(self, action: CloudAction) -> None:
+    def write(self, action: CloudAction, fence: Fence) -> None:
         ec2 = self._ec2
         self._client.call(
             lambda left: ec2.write(self._pod, action, left),
             kind="write",
             latency=ec2.write_latency,
+            fence=fence,
         )
 
     def permits(self, action: CloudAction) -> None:
         self._client.call(lambda _: self._ec2.truth.permits(action), kind="permits")
 
-    def _read(self, question: Callable[[MemoryCloud], T], subnets: Iterable[SubnetId] = ()) -> T:
+    def _read(
+        self, name: str, question: Callable[[MemoryCloud], T], subnets: Iterable[SubnetId] = ()
+    ) -> T:
         zones = {self._ec2.zone_of_subnet.get(s, "") for s in subnets}
-        return self._client.call(lambda _: self._ec2.read(question, zones), kind="describe")
+        found = self._client.call(lambda _: self._ec2.read(question, zones, name), kind="describe")
+        if self._spare:
+            self._client.spare()
+        return found
 
 
 class Imds:

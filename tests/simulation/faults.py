@@ -22,9 +22,13 @@ from vipmanager.core.values import (
     eni_target,
     host,
 )
+from vipmanager.edges.aws.credentials import PATIENCE
+from vipmanager.edges.aws.zonal import ZonePlace
+from vipmanager.edges.kubernetes.nodes import NodePlace
 from worlds import table
 
 if TYPE_CHECKING:
+    from simulation.pod import Pod
     from simulation.stage import Stage
 
 FOREVER = float("inf")
@@ -346,6 +350,19 @@ def _overtaken(stage: "Stage", fault: Fault) -> None:
     world.hub.after(0.5, other.ask, Order.CLAIM)
 
 
+def _held_up_and_overtaken(stage: "Stage", fault: Fault) -> None:
+    """The same, and its credentials are what takes so long."""
+    world = stage.world
+    pod = next((p for p in stage.members if p.holds), stage.place(fault))
+    other = next((p for p in stage.members if p is not pod), pod)
+    held_up, node = world.ec2.service.held_up, pod.node.name
+    held_up[node] = PATIENCE * fault.amount
+    world.hub.after(5.0, _stolen(stage, fault))
+    world.hub.after(5.0, held_up.pop, node, None)
+    pod.look()
+    world.hub.after(0.5, other.ask, Order.CLAIM)
+
+
 def _suspend(stage: "Stage", fault: Fault) -> Undo:
     """Stop a machine: its monotonic clock stands, its wall clock jumps."""
     pod, world = stage.place(fault), stage.world
@@ -409,6 +426,22 @@ def _taken_and_dead(stage: "Stage", fault: Fault) -> None:
 
     world.taken.append(taken)
     other.ask(Order.CLAIM)
+
+
+def _object_deleted(stage: "Stage", fault: Fault) -> Undo:
+    """A pod's object is deleted by force, and another one starts in the other zone.
+
+    The pod is dead; or lives on until its kubelet, which is cut off, hears of it.
+    """
+    pod, world = stage.place(fault), stage.world
+    pod.unlist()
+    node = next((n for n in world.nodes.values() if n.zone != pod.node.zone and not n.down), None)
+    if node is not None:
+        world.hub.after(2.0, stage.moved, pod, node.letter)
+    if fault.amount < 0.5:
+        pod.end()
+        return lambda: None
+    return _all([_cut_from("kube")(stage, replace(fault, amount=0.5)) or pod.end, pod.end])
 
 
 def _gone_for_good(stage: "Stage", fault: Fault) -> None:
@@ -532,11 +565,9 @@ def _detached(stage: "Stage", fault: Fault) -> Undo:
     return lambda: world.ec2.change(moved(world.ec2.state, eni, back))
 
 
-def _interface(
-    stage: "Stage", fault: Fault, change: Callable[[PodInterface], PodInterface]
-) -> None:
-    pod = stage.place(fault)
-    name, kernel = f"net{1 + stage.number(fault)}", pod.kernel
+def _interface(pod: "Pod", name: str, change: Callable[[PodInterface], PodInterface]) -> None:
+    """Change an interface of this very pod: by the end of a fault another may be in its place."""
+    kernel = pod.kernel
     changed = tuple(change(i) if i.name == name else i for i in kernel.state.interfaces)
     kernel.state = replace(kernel.state, interfaces=changed)
     pod.netlink()
@@ -544,15 +575,55 @@ def _interface(
 
 def _address_gone(stage: "Stage", fault: Fault) -> Undo:
     pod, number = stage.place(fault), stage.number(fault)
-    fresh = stage.world.pod_state(pod.node, pod.addresses).interfaces[1 + number]
+    name, fresh = f"net{1 + number}", stage.world.pod_state(pod.node, pod.addresses)
     pod.without.add(number)
-    _interface(stage, fault, lambda i: replace(i, addresses=()))
+    _interface(pod, name, lambda i: replace(i, addresses=()))
 
     def undo() -> None:
         pod.without.discard(number)
-        _interface(stage, fault, lambda i: replace(i, addresses=fresh.addresses))
+        addresses = fresh.interfaces[1 + number].addresses
+        _interface(pod, name, lambda i: replace(i, addresses=addresses))
 
     return undo
+
+
+def _interface_gone(stage: "Stage", fault: Fault) -> Undo:
+    """An interface is deleted, with its routes; or all of them are."""
+    pod, every = stage.place(fault), fault.amount > 0.7
+    names = {f"net{n + 1}" for n in range(len(pod.addresses)) if every or n == stage.number(fault)}
+    numbers = {int(name[3:]) - 1 for name in names}
+    kernel, fresh = pod.kernel, stage.world.pod_state(pod.node, pod.addresses).interfaces
+    kernel.state = replace(
+        kernel.state,
+        interfaces=tuple(i for i in kernel.state.interfaces if i.name not in names),
+        routes=tuple(r for r in kernel.state.routes if r.device not in names),
+    )
+    pod.without |= numbers
+    pod.netlink()
+
+    def undo() -> None:
+        pod.without -= numbers
+        back = tuple(i for i in fresh if i.name in names)
+        there = {i.name for i in kernel.state.interfaces}
+        back = tuple(i for i in back if i.name not in there)
+        kernel.state = replace(kernel.state, interfaces=(*kernel.state.interfaces, *back))
+        pod.netlink()
+
+    return undo
+
+
+def _check_on(stage: "Stage", fault: Fault) -> Undo:
+    """Somebody switches an ENI's source/dest check on."""
+    world, pod = stage.world, stage.place(fault)
+    eni = pod.node.eni(1 + stage.number(fault))
+
+    def switch(*, on: bool) -> None:
+        state = world.ec2.state
+        enis = tuple(replace(e, source_dest_check=on) if e.id == eni else e for e in state.enis)
+        world.ec2.change(replace(state, enis=enis))
+
+    switch(on=True)
+    return lambda: switch(on=False)
 
 
 def _link_down(stage: "Stage", fault: Fault) -> Undo:
@@ -560,8 +631,8 @@ def _link_down(stage: "Stage", fault: Fault) -> Undo:
     kernel = pod.kernel
     routes = tuple(r for r in kernel.state.routes if r.device != name)
     kernel.state = replace(kernel.state, routes=routes)
-    _interface(stage, fault, lambda i: replace(i, up=False))
-    return lambda: _interface(stage, fault, lambda i: replace(i, up=True))
+    _interface(pod, name, lambda i: replace(i, up=False))
+    return lambda: _interface(pod, name, lambda i: replace(i, up=True))
 
 
 # rollouts
@@ -585,6 +656,13 @@ def _rolled_to_one(stage: "Stage", fault: Fault) -> Undo:
 def _second_pod(stage: "Stage", fault: Fault) -> Undo:
     """A second pod with the same addresses, for a while: a rollout undone, a scale by mistake."""
     return stage.beside("b").delete
+
+
+def _second_pod_claims(stage: "Stage", fault: Fault) -> Undo:
+    """A second pod takes what the first one holds; then it is gone without a word."""
+    pod = stage.beside("b")
+    stage.world.hub.after(5.0, pod.ask, Order.CLAIM)
+    return pod.force_delete
 
 
 IN_FLIGHT = 5.0
@@ -727,6 +805,9 @@ FAULTS: dict[str, Kind] = {
     "pause": Kind(do=_pause, disturbs=True, where=In.ALL, weight=2),
     "stopped between two tries": Kind(do=_stopped_between_tries, disturbs=True, where=In.STANDBY),
     "overtaken": Kind(do=_overtaken, where=In.STANDBY, lasts=False, after=5.0),
+    "held up and overtaken": Kind(
+        do=_held_up_and_overtaken, where=In.STANDBY, lasts=False, after=5.0, rows=("A8",)
+    ),
     "host suspended": Kind(do=_suspend, disturbs=True, where=In.STANDBY),
     "wall clock": Kind(do=_wall_clock, where=In.ALL, lasts=False, cost=0),
     "node lost": Kind(do=_node_lost, where=In.STANDBY, cost=2, after=1.0, weight=2),
@@ -742,7 +823,18 @@ FAULTS: dict[str, Kind] = {
     "heartbeat rolled out to one": Kind(
         do=_rolled_to_one, where=In.NONE, lasts=False, cost=2, after=8.0, rows=("B8",)
     ),
+    "cordoned": Kind(
+        do=_among("places.cordoned", _node), where=In.NONE, cost=2, after=NodePlace.every + 1.0
+    ),
+    "zone shifted": Kind(
+        do=_among("places.shifted", lambda stage, fault: stage.place(fault).node.zone),
+        where=In.NONE,
+        cost=2,
+        after=ZonePlace.every + 1.0,
+    ),
     "pod deleted": Kind(do=_deleted, disturbs=True, where=In.STANDBY, cost=2, after=5.0),
+    "object deleted": Kind(do=_object_deleted, disturbs=True, where=In.NONE, cost=2, after=2.0),
+    "second pod claims": Kind(do=_second_pod_claims, where=In.NONE, cost=2),
     "yield": Kind(do=_yield, disturbs=True, where=In.STANDBY, cost=2),
     "claim": Kind(do=_claim, where=In.STANDBY, lasts=False),
     "sick": Kind(do=_sick, where=In.ALONE | In.STANDBY, cost=2),
@@ -760,10 +852,16 @@ FAULTS: dict[str, Kind] = {
     "detached": Kind(do=_detached, upsets=True, where=In.ALONE | In.STANDBY, cost=2),
     "address gone": Kind(do=_address_gone, upsets=True, where=In.ALONE, cost=2),
     "link down": Kind(do=_link_down, where=In.ALONE | In.STANDBY, cost=2),
+    "address lost": Kind(do=_address_gone, upsets=True, where=In.NONE, cost=2),
+    "interface deleted": Kind(do=_interface_gone, upsets=True, where=In.NONE, cost=2),
+    "check switched on": Kind(do=_check_on, where=In.NONE, cost=2),
     "rolled out": Kind(do=_rolled(""), where=In.STANDBY, lasts=False, cost=4, after=40.0),
     "rollout undone": Kind(do=_roll_undone, where=In.STANDBY, cost=6, after=40.0),
     "addresses rolled out": Kind(
         do=_rolled("addresses"), where=In.STANDBY, lasts=False, cost=4, after=40.0, rows=("B3",)
+    ),
+    "all addresses rolled out": Kind(
+        do=_rolled("all addresses"), where=In.NONE, lasts=False, cost=4, after=40.0, rows=("B3",)
     ),
     "heartbeat rolled out": Kind(
         do=_rolled("heartbeat"), where=In.STANDBY, lasts=False, cost=4, after=40.0, rows=("B8",)

@@ -42,6 +42,8 @@ class Hub:
         self._queue: list[tuple[float, int, Any, Any]] = []
         self._order = 0
         self._turns = 0
+        self.turns = TURNS
+        """So many are too many; a world of hundreds of agents takes more."""
         self._main_turn = 0
 
     def at(self, when: float, do: Callable[..., object], *args: object) -> None:
@@ -71,8 +73,8 @@ class Hub:
 
     def _step(self) -> None:
         self._turns += 1
-        if self._turns > TURNS:
-            raise Endless(f"still busy at {self.now:.3f} s after {TURNS} turns")
+        if self._turns > self.turns:
+            raise Endless(f"still busy at {self.now:.3f} s after {self.turns} turns")
         when, _, do, args = heapq.heappop(self._queue)
         self.now = max(self.now, when)
         if args.__class__ is tuple:

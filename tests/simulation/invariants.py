@@ -1,27 +1,26 @@
-"""What must be true of a group: in the end, on its way, and of what it tells."""
+"""What must be true of a group on its way, and of what it tells."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
-from itertools import pairwise
 
 from simulation.aws import Write
+from simulation.ends import BEHIND, comes, leads_to
 from simulation.faults import FAULTS, FOREVER, In
 from simulation.pod import Pod
-from simulation.stage import GATEWAY, Stage
+from simulation.stage import Stage
 from simulation.world import Acquired
 from vipmanager.core.election.record import OFFER
-from vipmanager.core.election.values import ElectionSettings, pod_of
-from vipmanager.core.podnet import HELD_TABLE, PROTOCOL, held, held_mark
-from vipmanager.core.tenure import Tenure
-from vipmanager.core.values import CloudState, Network, RouteTable, host
+from vipmanager.core.election.route_work import fence
+from vipmanager.core.election.values import ElectionSettings, Why, pod_of
+from vipmanager.core.podnet import held
+from vipmanager.core.role_status import RoleStatus
+from vipmanager.core.values import Address, host
+from vipmanager.edges.aws.zonal import ZonePlace
 
 CALM = 12.0
 """Seconds after a fault that disturbs until a healthy holder can show again that it lives."""
-FENCE = ElectionSettings().fence * 1.05
-"""Seconds after losing the Lease in which a write may still leave; clocks differ by a percent."""
-DISTRUST = ElectionSettings().distrust * 0.95
-BEHIND = 15.0
-"""Seconds that a reading of EC2 may be behind the truth, call and lag together, at the most."""
+SPARE = 1.05
+"""How much longer than a fence after losing the Lease a write may still leave: clocks differ."""
 STALE = 45.0
 """Seconds beside one and a half ResyncSeconds for which what is told may be untrue."""
 TAKEOVERS, WRITES, READINGS = 4, 12, 200
@@ -34,10 +33,11 @@ TAIL = ElectionSettings().write + ElectionSettings().settle
 """Seconds beside LeaseSeconds after a takeover in which its routes are read again and again."""
 LEFT = 4.0
 """Seconds in which a new holder has found and repaired a late write of the one before."""
-UNREAD = 150.0
-"""Seconds in which an agent at rest reads EC2 again, also where its bucket is nearly empty."""
-TIE = 4
-"""Moves of a route between two agents without a Lease, until they have come to an end."""
+KNOWN = ZonePlace.every + 2.0
+"""Seconds in which an agent knows that it should leave."""
+SOON = {"keeps": 10.0, "deaf": 10.0, "untold": 10.0, "clings": 10.0}
+"""Seconds in which a holder that knows that it should leave has handed over, and in which a pod
+that lost a floating IP says so, and offers what it holds."""
 
 
 class Watcher:
@@ -49,12 +49,18 @@ class Watcher:
         """By kind: one of each is enough."""
         self._spans: dict[tuple[str, str], tuple[float, float]] = {}
         """What is told and untrue, by kind and pod: since when, and when last seen."""
+        self._condemned: dict[str, float] = {}
+        """Pods that should leave where they run, and since when."""
+        self._stays: dict[str, float] = {}
+        """Pods that could take over and stay, and since when."""
+        self._had: dict[str, set[Address]] = {}
+        """The floating IPs that each pod was ready with."""
         self._writes: deque[Write] = deque()
         self._readings: deque[tuple[float, int]] = deque()
         self._world.ec2.wrote.append(self._write)
         self._world.ec2.asked.append(self._asked)
         self._world.taken.append(self._taken)
-        self._world.told.append(self._tenure)
+        self._world.told.append(self._role)
         self._world.hub.after(1.0, self._look)
 
     def _note(self, kind: str, text: str) -> None:
@@ -63,15 +69,61 @@ class Watcher:
     def _asked(self, by: str, left: float) -> None:
         """No write leaves later than a fence after its sender lost the Lease."""
         late = left - self._world.lost.get(by, float("-inf"))
-        if self._stage.plan.group is In.STANDBY and late > FENCE:
+        pod = self._world.find(by)
+        times = ElectionSettings(lease=pod.settings.lease_seconds)
+        # The clock of a machine that was suspended stood still: it can't know how late it is.
+        slept = any(f.kind == "host suspended" for f in self._stage.plan.faults)
+        if slept or self._stage.plan.group is not In.STANDBY:
+            return
+        if late > SPARE * fence(times, pod.stale):
             self._note("late", f"{by} writes {late:.2f} s after it lost the Lease: too late")
 
     def _taken(self, taken: Acquired) -> None:
         """Silence alone moves nothing between two healthy pods while the API is well."""
         if taken.misled and not self._disturbed():
             self._note("misled", f"{taken.by} took {taken.before}, which is well, for dead: misled")
-        if self._world.find(pod_of(taken.by)).unwell > SICK:
+        by = self._world.find(pod_of(taken.by))
+        if by.unwell > SICK:
             self._note("sick", f"{taken.by} takes the Lease: its application is unwell")
+        self._count_stays()
+        gives = pod_of(taken.before) if taken.before is not None else ""
+        others = [p for p in self._others(by) if p.name != gives]
+        asked = taken.why in {Why.CLAIMED.value, Why.OWN.value} or taken.misled
+        if others and self._should_leave(by) and not asked and not self._disturbed():
+            self._note(
+                "leaves", f"{taken.by} should leave, and takes what {others[0].name} could: wrong"
+            )
+
+    def _others(self, pod: Pod) -> list[Pod]:
+        """Give those beside a pod that have been able to take over, and stay, for a while."""
+        now = self._world.now
+        members = (p for p in self._stage.members if p is not pod)
+        return [p for p in members if now - self._stays.get(p.name, now) > CALM]
+
+    def _should_leave(self, pod: Pod) -> bool:
+        """Tell whether a pod should leave, and its agent knows it or has had the time to."""
+        now = self._world.now
+        told = now - self._condemned.get(pod.name, now) > KNOWN
+        return pod.should_leave or (told and self._stage.plan.hand_over and self._calm())
+
+    def _count_stays(self) -> None:
+        """Note who could take over, and would not have to leave again."""
+        places, now = self._world.places, self._world.now
+        self._condemned = {
+            p.name: self._condemned.get(p.name, now)
+            for p in self._stage.members
+            if places.condemned(p.node)
+        }
+        able = [
+            p.name
+            for p in self._stage.members
+            if p.ready
+            and p.process is not None
+            and not p.process.stopped
+            and p.serving
+            and not (p.leaving or p.yielded or places.condemned(p.node) or p.should_leave)
+        ]
+        self._stays = {name: self._stays.get(name, now) for name in able}
 
     def _disturbed(self) -> bool:
         now = self._world.now
@@ -87,7 +139,8 @@ class Watcher:
         named = stage.template.tables
         if (action.destination, action.eni) not in ours or (named and action.table not in named):
             self._note("foreign", f"{action} is not ours")
-        if write.gateway:
+        # Who can't read EC2 can't see it, and says so (`BLIND`).
+        if write.gateway and getattr(action, "before", None) is not None:
             self._note("gateway", f"{action} took a route from a gateway")
         if stage.plan.group is not In.STANDBY:
             self._claimed(write, by)
@@ -96,7 +149,9 @@ class Watcher:
         self._writes.append(write)
         while self._writes[0].at < write.at - 60.0:
             self._writes.popleft()
-        routes = len(world.ec2.state.tables) * len(stage.addresses) * (1 + stage.plan.agents)
+        groups = 1 + stage.plan.agents
+        groups *= len(stage.members) if stage.plan.two_leases else 1
+        routes = len(world.ec2.state.tables) * len(stage.addresses) * groups
         if len(self._writes) > WRITES * routes:
             self._note("writes", f"{len(self._writes)} writes of {routes} routes in a minute")
 
@@ -119,12 +174,12 @@ class Watcher:
         world.hub.after(LEFT, look)
 
     def _calm(self) -> bool:
-        """Tell whether nothing has happened lately but that a holder was overtaken."""
+        """Tell whether nothing has happened lately but that a holder was overtaken, or left."""
         return not any(
             f.at <= self._world.now < f.over + CALM
             or (f.seconds == FOREVER and FAULTS[f.kind].lasts)
             for f in self._stage.plan.faults
-            if f.kind != "overtaken"
+            if f.kind not in {"overtaken", "cordoned", "zone shifted"}
         )
 
     def _claimed(self, write: Write, pod: Pod) -> None:
@@ -140,8 +195,8 @@ class Watcher:
         ):
             self._note("sick", f"{pod.name} takes {action}: its application is unwell")
 
-    def _tenure(self, pod: Pod, tenure: Tenure) -> None:
-        if tenure.settled is None:
+    def _role(self, pod: Pod, role_status: RoleStatus) -> None:
+        if role_status.settled is None:
             return
         since = self._world.now - BEHIND
         if not any(leads_to(s, pod) for s in self._world.ec2.shown_since(since)):
@@ -149,6 +204,7 @@ class Watcher:
 
     def _look(self) -> None:
         world = self._world
+        self._count_stays()
         for pod in world.pods:
             if pod.alive and pod.process is not None and not pod.process.stopped:
                 for kind, text in self._untrue(pod):
@@ -175,11 +231,18 @@ class Watcher:
         if agent is None:
             return
         mine = leads_to(world.ec2.state, pod)
-        if pod.ready and "steered here" in agent.record.status.health.why and not mine:
+        if pod.ready and "steered here" in agent.store.status.readiness.why and not mine:
             yield "ready", "says that every floating IP is steered here: untrue"
-        seen = agent.record.status.observed
-        if seen is not None and seen.judged and not seen.wrong and not mine:
-            yield "routes", "tells that all routes are right: untrue"
+        yield from self._deaf(pod)
+        seen = agent.store.status.observed
+        # What is told has an age, which is told too: since then it may have changed.
+        since = (world.now if pod.read is None else pod.read) - BEHIND
+        if seen is not None and seen.judged and not seen.wrong:
+            # It judges the routes of what is ready in the pod; of the rest it says what is missing.
+            ready = {ip.address for ip in seen.floating if ip.ready}
+            states = (world.ec2.state, *world.ec2.shown_since(since))
+            if not any(leads_to(s, pod, ready) for s in states):
+                yield "routes", "tells that all routes are right: untrue"
         if agent.election is None:
             return
         lease = world.kube.leases[pod.settings.lease_name].record
@@ -189,177 +252,59 @@ class Watcher:
         offered = lease is not None and OFFER in lease.annotations
         if holder and pod.unwell > SICK and not offered and not self._disturbed():
             self._note("sick", f"{pod.name} holds the Lease, is unwell, and does not offer it")
+        could = self._others(pod)
+        if (
+            holder
+            and not self._stage.plan.two_leases
+            and self._should_leave(pod)
+            and could
+            and not pod.insists
+            and not self._disturbed()
+        ):
+            yield "keeps", f"should leave, and keeps what {could[0].name} could take"
         standby = any(p.ready for p in self._stage.members if p is not pod)
         writes = any(w.by == pod.name and w.at > world.now - WRITES_ON for w in self._writes)
-        if holder and not mine and not offered and standby and not writes:
+        # Who has lost to another Lease says so, and can't know that it is one.
+        lost = self._stage.plan.two_leases and pod.last is not None and pod.last.yields
+        if holder and not mine and not offered and standby and not writes and not lost:
             yield "in vain", "holds the Lease, and neither steers nor offers"
+
+    def _deaf(self, pod: Pod) -> Iterator[tuple[str, str]]:
+        """Give what comes here, is not answered, and is not told as lost.
+
+        What happens in the pod is known at once; what happens in EC2 has the age that is told.
+        """
+        world, agent = self._world, pod.agent
+        since = (world.now if pod.read is None else pod.read) - BEHIND
+        seen = world.ec2.shown_since(since)
+        deaf = [
+            a
+            for n, a in enumerate(pod.addresses, start=1)
+            if all(comes(s, pod, n) for s in seen)
+            and not (pod.has(n) and any(pod.passed(n, s) for s in seen))
+        ]
+        if not deaf or agent is None:
+            if pod.ready:
+                self._had.setdefault(pod.name, set()).update(pod.addresses)
+            return
+        if pod.ready:
+            yield "deaf", f"is ready ({pod.readiness.why}), and does not answer for {deaf[0]}"
+        observed = agent.store.status.observed
+        told = {ip.address for ip in observed.floating if ip.lost} if observed else set()
+        had = self._had.get(pod.name, set())
+        if observed is not None and not told.issuperset(had.intersection(deaf)):
+            yield "untold", f"does not tell that {deaf[0]} is lost"
+        lease = world.kube.leases.get(pod.settings.lease_name)
+        record = lease.record if lease is not None else None
+        offered = record is not None and OFFER in record.annotations
+        if pod.holds and not offered and self._others(pod) and not self._disturbed():
+            yield "clings", f"holds the Lease, does not answer for {deaf[0]}, and does not offer it"
 
     def _lasts(self, kind: str, pod: Pod, text: str) -> None:
         now, key = self._world.now, (kind, pod.name)
         began, last = self._spans.get(key, (now, now))
         began = began if now - last < 2.5 else now
         self._spans[key] = began, now
-        if now - began > STALE + 1.5 * pod.settings.resync:
+        limit = SOON.get(kind, STALE + 1.5 * pod.settings.resync)
+        if now - began > limit:
             self._note(kind, f"{pod.name} {text}, for {now - began:.0f} s")
-
-
-def leads_to(state: CloudState, pod: Pod) -> bool:
-    """Tell whether every route leads to a pod; a gateway's is not counted."""
-    for number, address in enumerate(pod.addresses, start=1):
-        if number - 1 in pod.without:
-            continue
-        for table in selected(state, pod):
-            route = table.route_to(host(address))
-            if route is not None and route.target == GATEWAY:
-                continue
-            if route is None or route.target.id != pod.node.eni(number):
-                return False
-    return True
-
-
-def selected(state: CloudState, pod: Pod) -> list[RouteTable]:
-    """Give the tables that a pod was told of; all, where it was told of none."""
-    named = pod.settings.tables
-    return [t for t in state.tables if not named or t.id in named]
-
-
-def unsettled(stage: Stage) -> Iterator[str]:
-    """List what is not right yet."""
-    if stage.world.ec2.late:
-        yield "writes are under way"
-    if stage.plan.group is In.STANDBY:
-        yield from _standby_unsettled(stage)
-        return
-    living = [p for p in stage.members if p.alive]
-    # Who can't read EC2 can't be at rest, nor mark what it has not read back.
-    readable = not stage.world.ec2.ills.reads and not stage.plan.agents
-    for number, address in enumerate(stage.addresses, start=1):
-        tables = selected(stage.world.ec2.state, stage.members[0])
-        routes = (t.route_to(host(address)) for t in tables)
-        owners = {"none" if r is None else r.target.id for r in routes} - {GATEWAY.id}
-        if len(owners) != 1 or not owners <= {p.node.eni(number) for p in living}:
-            yield f"{address} leads to {sorted(owners)}"
-    for pod in living:
-        report = pod.last
-        restless = report is None or not report.observed or report.waiting or report.changed
-        if restless and readable:
-            yield f"the agent of {pod.name} is not at rest"
-    if stage.plan.group is In.ALONE and readable:
-        yield from _wrong_kernel(stage)
-    unread = [p.name for p in stage.others if p.read is None or stage.world.now > p.read + UNREAD]
-    if unread:
-        yield f"{len(unread)} of {len(stage.others)} agents have not read EC2 for {UNREAD:.0f} s"
-
-
-def _standby_unsettled(stage: Stage) -> Iterator[str]:
-    world = stage.world
-    holders = [p for p in stage.members if p.holds]
-    if stage.plan.two_leases:
-        if not any(leads_to(world.ec2.state, p) for p in stage.members if p.alive and p.serving):
-            yield f"the routes lead to {_shown(stage)}"
-        return
-    if len(holders) != 1:
-        others = [
-            f"{p.name} ({', '.join(sorted(p.conditions()))})" for p in stage.members if p.alive
-        ]
-        yield f"{len(holders)} agents hold it; alive: {', '.join(others)}"
-    for pod in holders:
-        lease = world.kube.leases[pod.settings.lease_name].record
-        if lease is None or lease.holder != pod.identity:
-            yield f"{pod.identity} thinks it holds the Lease"
-        if not pod.serving:
-            yield f"{pod.name} holds it, and does not answer"
-        if not leads_to(world.ec2.state, pod):
-            yield f"{pod.name} holds it, and the routes lead to {_shown(stage)}"
-    for pod in stage.members:
-        asked = pod.yielded or pod.leaving
-        if pod.alive and pod.serving and not pod.ready and not asked and pod.agent is not None:
-            yield f"{pod.name} is not ready: {pod.agent.record.status.health.why}"
-
-
-def _shown(stage: Stage) -> list[str]:
-    return [" ".join(stage.world.owners(a)) for a in stage.addresses]
-
-
-def _wrong_kernel(stage: Stage) -> Iterator[str]:
-    (pod,) = stage.members
-    routes = pod.kernel.state.routes
-    marks = {(r.destination, r.metric) for r in routes if r.table == HELD_TABLE}
-    wanted = {
-        (host(a), held_mark(host(a), pod.node.eni(n)).metric)
-        for n, a in enumerate(pod.addresses, start=1)
-    }
-    if marks != wanted:
-        yield f"marks {marks}, not {wanted}"
-    if sum(r.protocol == 3 for r in routes) != 2:
-        yield "a foreign kernel route is gone"
-    if any(r.protocol not in {3, PROTOCOL} for r in routes):
-        yield "a kernel route has a protocol that is not ours"
-
-
-def moved(stage: Stage) -> int:
-    """Count the writes that changed something; a late one may land on what is right."""
-    return sum(w.before != w.action.eni for w in stage.world.ec2.writes)
-
-
-def sins(stage: Stage) -> Iterator[str]:
-    """List what was done too often, or too early, on the way."""
-    if stage.plan.group is In.STANDBY:
-        yield from _too_many_takeovers(stage)
-        return
-    yield from _too_many_moves(stage)
-    yield from _marked_too_early(stage)
-
-
-def _too_many_takeovers(stage: Stage) -> Iterator[str]:
-    plan, world = stage.plan, stage.world
-    moves = world.moves
-    allowed = sum(FAULTS[f.kind].cost for f in plan.faults)
-    allowed = allowed if plan.preferred_zone is None else 2 * allowed + 1  # and back again
-    if len(moves) > allowed:
-        yield f"{len(moves)} moves, where {allowed} are allowed: {moves}"
-    if any(f.kind in {"lease deleted", "lease edited"} for f in plan.faults):
-        return
-    for one, other in pairwise(a for a in world.acquired if a.misled):
-        again = {one.by, one.before} == {other.by, other.before}
-        if again and other.at - one.at < DISTRUST:
-            yield f"misled twice, at {one.at:.2f} and {other.at:.2f} s"
-
-
-def _too_many_moves(stage: Stage) -> Iterator[str]:
-    """Without a Lease each claim and each upset moves a route once and back."""
-    plan, world = stage.plan, stage.world
-    claims = sum(max(0, p.fresh_starts - 1) for p in stage.members)
-    upsets = sum(FAULTS[f.kind].upsets for f in plan.faults) + world.ec2.landed_late
-    bound = TIE + 2 * (claims + upsets)
-    owners: dict[tuple[str, Network], list[str]] = {}
-    for write in world.ec2.writes:
-        key = write.action.table, write.action.destination
-        owners.setdefault(key, []).append(write.action.eni)
-    for where, line in owners.items():
-        count = Counter(one != other for one, other in pairwise(line))[True]
-        if count > bound:
-            yield f"{where} moved {count} times, where {bound} are bounded"
-
-
-def _marked_too_early(stage: Stage) -> Iterator[str]:
-    """A mark says: all of it was read back right, or somebody else has taken it over."""
-    for pod in stage.members:
-        for at, destination in pod.marked:
-            number = next(n for n, a in enumerate(pod.addresses, 1) if host(a) == destination)
-            ours = pod.node.eni(number)
-            states = [
-                [t.route_to(destination) for t in selected(s, pod)]
-                for s in stage.world.ec2.shown_between(at - BEHIND, at)
-            ]
-            right = any(
-                all(r is not None and r.target.id in {ours, GATEWAY.id} for r in routes)
-                for routes in states
-            )
-            taken = any(
-                r is not None and r.target.id not in {ours, GATEWAY.id}
-                for routes in states
-                for r in routes
-            )
-            if not right and not taken:
-                yield f"{pod.name} marked {destination} at {at:.1f} s: never read right"

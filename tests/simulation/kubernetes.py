@@ -1,17 +1,20 @@
-"""The Kubernetes API as far as Leases go, its watches, and the heartbeats between pods."""
+"""The Kubernetes API as far as Leases and pods go, watches, and the heartbeats between pods."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Protocol, TypeVar
 
+from simulation.calls import SHIPPED, Client, Service, Sockets
 from simulation.hub import Hub, Process
-from simulation.network import Client, Network, Service
+from simulation.network import Network
 from vipmanager.core.election.values import Message
-from vipmanager.core.failures import Failure, Permanent
-from vipmanager.core.heartbeat import Count, Trouble
+from vipmanager.core.failures import Conflict, Failure, Permanent
+from vipmanager.core.heartbeat import Count, DropReason
 from vipmanager.core.lease import LeaseRecord
-from vipmanager.edges.kube import CONNECT_TIMEOUT, READ_TIMEOUT
-from vipmanager.edges.lease import QUIET as ASKED_FOR
-from vipmanager.edges.memory import MemoryLease
+from vipmanager.core.pods import PodObject
+from vipmanager.edges.kubernetes.client import CONNECT_TIMEOUT, READ_TIMEOUT
+from vipmanager.edges.kubernetes.lease import QUIET as ASKED_FOR
+from vipmanager.edges.memory import MemoryLease, MemoryPods
 
 T = TypeVar("T")
 Heard = Callable[[LeaseRecord | None], None]
@@ -34,6 +37,8 @@ class KubeApi:
         self.hub, self.network = hub, network
         self.leases: dict[str, MemoryLease] = {}
         self.watches: dict[str, list[Watch]] = {}
+        self.pods = MemoryPods()
+        """Pods by name: they outlive a pod whose node is lost."""
         self.changed: list[Change] = []
         self.watch_delay = (0.002, 0.02)
         self.disorder = False
@@ -42,6 +47,8 @@ class KubeApi:
         """Pods that lack the rights."""
         self.deaf: set[str] = set()
         """Pods whose watch is dead without a sign."""
+        self.objects: Callable[[], Iterable[PodObject]] = tuple
+        """Every pod's object, as it is now."""
         self.by_hand = False
         """Whether the change that is told now is a person's."""
         self.service = Service(
@@ -52,6 +59,10 @@ class KubeApi:
             addresses=False,
             latency=(0.01, 0.03),
         )
+
+    def listed(self) -> Iterable[PodObject]:
+        """Give every pod's object."""
+        return self.objects()
 
     def lease(self, name: str) -> MemoryLease:
         """Give a Lease; it is made without a holder, as the manifests do."""
@@ -140,10 +151,12 @@ class Watch:
 class LeaseClient:
     """The `Lease` port of one process."""
 
-    def __init__(self, api: KubeApi, lease: str, process: Process, pod: str) -> None:
+    def __init__(
+        self, api: KubeApi, lease: str, process: Process, pod: str, sockets: Sockets = SHIPPED
+    ) -> None:
         api.lease(lease)
         self._api, self._name, self._process, self._pod = api, lease, process, pod
-        self._client = Client(api.network, api.service, process)
+        self._client = Client(api.network, api.service, process, sockets)
 
     @property
     def calls(self) -> int:
@@ -156,19 +169,76 @@ class LeaseClient:
     def create(self, record: LeaseRecord) -> LeaseRecord:
         return self._call(lambda lease: lease.create(record))
 
-    def replace(self, record: LeaseRecord) -> LeaseRecord:
-        return self._call(lambda lease: lease.replace(record))
+    def replace(self, record: LeaseRecord, *, urgent: bool = False) -> LeaseRecord:
+        if not urgent:
+            return self._call(lambda lease: lease.replace(record))
+        return _first_of(self._process, partial(self._replace, record, set[str]()))
+
+    def _replace(self, record: LeaseRecord, apart: set[str]) -> LeaseRecord:
+        return self._call(lambda lease: lease.replace(record), apart)
 
     def watch(self, heard: Heard, failed: Callable[[Failure], None]) -> None:  # noqa: ARG002 - the port
         Watch(self._api, self._name, self._process, self._pod, heard)
 
-    def _call(self, perform: Callable[[MemoryLease], T]) -> T:
+    def _call(self, perform: Callable[[MemoryLease], T], apart: set[str] | None = None) -> T:
         def served(_left: float) -> T:
             if self._pod in self._api.forbidden:
                 raise Permanent("leases: 403 Forbidden", "allow it in a Role")
             return perform(self._api.leases[self._name])
 
-        return self._client.call(served, kind="lease")
+        return self._client.call(served, kind="lease", apart=apart)
+
+
+def _first_of(process: Process, call: Callable[[], T]) -> T:
+    """Make a call twice at once; give what the first success gives, or raise the last failure."""
+    given, failed, over = list[T](), list[Failure](), process.condition()
+
+    def one() -> None:
+        try:
+            result = call()
+        except Failure as failure:
+            with over:
+                failed.append(failure)
+                over.notify_all()
+        else:
+            with over:
+                given.append(result)
+                over.notify_all()
+
+    for _ in range(2):
+        process.start("lease", one)
+    with over:
+        over.wait_for(lambda: given or len(failed) == 2)
+    if given:
+        return given[0]
+    raise next((f for f in failed if isinstance(f, Conflict)), failed[-1])
+
+
+class PodsClient:
+    """The `Pods` port of one process."""
+
+    def __init__(self, api: KubeApi, process: Process, pod: str) -> None:
+        self._api, self._pod = api, pod
+        self._truth = MemoryPods(pod, api.listed)
+        self._truth.there = api.pods.there
+        self._client = Client(api.network, api.service, process)
+
+    def uid(self, name: str) -> str | None:
+        return self._call(lambda truth: truth.uid(name))
+
+    def mine(self) -> PodObject | None:
+        return self._call(lambda truth: truth.mine())
+
+    def all(self) -> tuple[PodObject, ...]:
+        return self._call(lambda truth: truth.all())
+
+    def _call(self, perform: Callable[[MemoryPods], T]) -> T:
+        def served(_left: float) -> T:
+            if self._pod in self._api.forbidden:
+                raise Permanent("pods: 403 Forbidden", "allow it in a Role")
+            return perform(self._truth)
+
+        return self._client.call(served, kind="pods")
 
 
 class Heartbeats:
@@ -210,5 +280,5 @@ class Channel:
     def send(self, to: str, message: Message) -> None:
         self._heartbeats.send(self, to, message)
 
-    def troubles(self) -> Mapping[Trouble, Count]:
+    def drops(self) -> Mapping[DropReason, Count]:
         return {}

@@ -13,16 +13,15 @@ from functools import cache
 from typing import Any, Generic, TypeVar
 
 from vipmanager.core.actions import RouteWrite
-from vipmanager.core.claim import Judged, Verdict
+from vipmanager.core.command import Command
 from vipmanager.core.election import record as lease_record
 from vipmanager.core.election.actions import (
     Purpose,
     ReadLease,
     ReadRoutes,
-    Role,
     SetRole,
-    Steer,
     WriteLease,
+    WriteRoutes,
 )
 from vipmanager.core.election.events import (
     Heard,
@@ -35,17 +34,18 @@ from vipmanager.core.election.events import (
     RoutesRead,
     WaveEnded,
 )
+from vipmanager.core.election.group import Kin, kin
 from vipmanager.core.election.machine import Transition
-from vipmanager.core.election.record import DISTRUST, FINGERPRINT, OFFER, TAKEN
-from vipmanager.core.election.state import Hold, State
+from vipmanager.core.election.record import DISTRUST, OFFER, TAKEN
+from vipmanager.core.election.role import Role
+from vipmanager.core.election.route_work import fence
+from vipmanager.core.election.state import NEVER, Hold, State
 from vipmanager.core.election.values import Order, Probe, Reply, Why, pod_of
 from vipmanager.core.findings import Condition
 from vipmanager.core.lease import LeaseRecord
-from vipmanager.core.order import Order as Command
 from vipmanager.core.report import Done, Report
-from vipmanager.core.values import EniId, TargetKind
-from vipmanager.core.values import Steer as Wanted
-from vipmanager.engine.claims import replaced_by, steer_of
+from vipmanager.core.values import DesiredRoute, EniId, TargetKind
+from vipmanager.core.verdict import RouteDecision, Verdict
 
 T = TypeVar("T", "Step", "Look")
 
@@ -70,7 +70,7 @@ class Step:
             for kind, a in self.actions.items()
         }
         # Where nothing is written, there is nothing to stop.
-        return names if self.writes else names | {"StopSteering"}
+        return names if self.writes else names | {"StopWriting"}
 
     @property
     def writes(self) -> bool:
@@ -93,13 +93,13 @@ class Step:
     @property
     def replaced(self) -> LeaseRecord | None:
         """The Lease that a standby takes."""
-        return self.after.sight.replacing
+        return self.after.observed.replacing
 
     @property
     def unanswered(self) -> bool:
         """Whether a write of the Lease was left without an answer, and nothing has been read."""
-        sight = self.before.sight
-        return sight.stale and not sight.forbidden and sight.failed >= sight.contact
+        observed = self.before.observed
+        return observed.stale and not observed.forbidden and observed.failed >= observed.contact
 
     def follows(self, row: str) -> bool:
         """Tell whether the other columns of the election's table are true, and a change is told."""
@@ -125,15 +125,16 @@ class Step:
         return self.roles[1] == "HOLDER" and self.now < self.hold.renew
 
 
-DEEDS = {f"WriteLease({p.name})" for p in Purpose} | {"ReadLease", "Steer", "StopSteering"}
+DEEDS = {f"WriteLease({p.name})" for p in Purpose} | {"ReadLease", "WriteRoutes", "StopWriting"}
 """What the table of the election names."""
 WAVE_DEEDS: Mapping[str, set[type]] = {
     "read the routes": {ReadRoutes},
     "read the Lease": {ReadLease},
-    "steer, for `fence` seconds": {Steer},
+    "read the Lease, to write all of it once more": {ReadLease},
+    "steer, for `fence` seconds": {WriteRoutes},
     "rest": set(),
 }
-CALLS = {ReadRoutes, ReadLease, Steer}
+CALLS = {ReadRoutes, ReadLease, WriteRoutes}
 
 
 @cache
@@ -143,7 +144,7 @@ def _columns(row: str) -> tuple[str, set[str], str]:
 
 
 def _phase(state: State) -> str:
-    return state.hold.wave.phase.name if state.hold is not None else ""
+    return state.hold.work.phase.name if state.hold is not None else ""
 
 
 Case = tuple[object, str, Callable[[T], bool]]
@@ -208,7 +209,7 @@ def _by_heartbeat(s: Step) -> bool:
 
 
 def _third_over(s: Step) -> bool:
-    third = s.hold.proven + s.settings.lease / 3
+    third = s.hold.renewed + s.settings.lease / 3
     return s.now >= s.hold.renew == third
 
 
@@ -220,8 +221,7 @@ def _turned_quiet(s: Step) -> bool:
 
 
 def _missed(s: Step) -> bool:
-    overdue = NEARLY_TWO * s.settings.heartbeat
-    late = {p.identity for p in s.hold.peers if s.now >= p.at + overdue}
+    late = {p.identity for p in s.hold.peers if s.now >= p.at + NEARLY_TWO * p.interval}
     quiet = {p.identity for p in s.after.hold.peers if p.quiet} if s.after.hold else set()
     return _turned_quiet(s) and bool(late & quiet)
 
@@ -231,7 +231,7 @@ def _deaf(s: Step) -> bool:
     if not isinstance(probe, Probe):
         return False
     peer = next((p for p in s.hold.peers if p.identity == probe.sender), None)
-    return peer is not None and probe.heard < peer.number and _turned_quiet(s)
+    return peer is not None and probe.last_reply < probe.number - 1 and _turned_quiet(s)
 
 
 ELECTION = Table[Step](
@@ -242,14 +242,17 @@ ELECTION = Table[Step](
         "STANDBY | a rule of `standby` allows it | WriteLease(ACQUIRE) | STANDBY": [
             (Purpose.ACQUIRE, "", lambda s: s.after.order is None),
         ],
-        "STANDBY | accepted | Steer | HOLDER": [
+        "STANDBY | accepted | WriteRoutes | HOLDER": [
             (LeaseWritten, "", lambda s: s.event.purpose is Purpose.ACQUIRE),
         ],
         "STANDBY | conflict | ReadLease | STANDBY": [
-            (LeaseConflict, "", lambda s: s.before.sight.writing is Purpose.ACQUIRE),
+            (LeaseConflict, "", lambda s: s.before.observed.writing is Purpose.ACQUIRE),
         ],
-        "STANDBY | no answer: perhaps done | ReadLease; its own name there is a rule | STANDBY": [
+        "STANDBY | no answer: perhaps done | ReadLease | STANDBY": [
             (ReadLease, "", lambda s: s.unanswered),
+        ],
+        "STANDBY | a reading that shows what it wrote unheard | WriteRoutes | HOLDER": [
+            (LeaseRead, "", lambda _: True),
         ],
         "HOLDER | a third of LeaseSeconds, a missing probe, ... | WriteLease(RENEW) | HOLDER": [
             (Purpose.RENEW, "a third", _third_over),
@@ -259,23 +262,36 @@ ELECTION = Table[Step](
             (LeaseConflict, "conflict", lambda _: True),
             (ReadLease, "no answer", lambda s: s.unanswered),
         ],
-        "HOLDER | a watch, or a heartbeat, tells of another | StopSteering, ReadLease | HOLDER": [
+        "HOLDER | a watch, or a heartbeat, tells of another | StopWriting, ReadLease | HOLDER": [
             (LeaseChanged, "a watch", _by_watch),
             (LeaseChanged, "a watch, while it writes", lambda s: _by_watch(s) and s.writes),
             (ReadLease, "a heartbeat", _by_heartbeat),
         ],
-        "HOLDER | a reading that shows another, or none | StopSteering | STANDBY": [
+        "HOLDER | a reading that shows another, or none | StopWriting | STANDBY": [
             (LeaseRead, "another", lambda s: _of_another(s.event.record, s.before.me.identity)),
             (LeaseRead, "none", lambda s: s.event.record is None or not s.event.record.holder),
             (LeaseRead, "any, while it writes", lambda s: s.writes),
         ],
-        "HOLDER | asked to leave or to yield | WriteLease(RELEASE) | HOLDER": [
-            (Purpose.RELEASE, "to leave", lambda s: s.after.order is Order.LEAVE),
+        "HOLDER | asked to stop or to yield | WriteLease(RELEASE) | HOLDER": [
+            (Purpose.RELEASE, "to stop", lambda s: s.after.order is Order.STOP),
             (Purpose.RELEASE, "to yield", lambda s: s.after.order is Order.YIELD),
         ],
-        "HOLDER | released | StopSteering | STANDBY": [
+        "HOLDER | released | StopWriting | STANDBY": [
             (LeaseWritten, "at rest", lambda s: not s.writes),
             (LeaseWritten, "while it writes", lambda s: s.writes),
+        ],
+        "HOLDER | its routes lead to another (the Lease unproven for LeaseSeconds, or that one"
+        " heard) | nothing | RELIEVED": [
+            (RoutesRead, "", lambda s: s.event.elsewhere),
+        ],
+        "RELIEVED | a reading that shows another, or none | StopWriting | STANDBY": [
+            (LeaseRead, "", lambda s: _of_another(s.event.record, s.before.me.identity)),
+        ],
+        "RELIEVED | the Lease is its own still | nothing | HOLDER": [
+            (LeaseRead, "", lambda _: True),
+        ],
+        "RELIEVED | a reading that shows its routes at no other | nothing | HOLDER": [
+            (RoutesRead, "", lambda s: not s.event.elsewhere),
         ],
     },
 )
@@ -287,42 +303,60 @@ ELECTION = Table[Step](
 def _as_right(s: Step) -> bool:
     hold = s.after.hold
     rests = s.phases[1] == "IDLE" and not s.actions.keys() & CALLS
-    return s.event.right is True and rests and hold is not None and hold.wave.due > s.now
+    return s.event.right is True and rests and hold is not None and hold.work.due > s.now
 
 
 def _as_wrong(s: Step) -> bool:
-    return s.event.right is False and s.phases[1] == "FENCING" and ReadLease in s.actions
+    return s.event.right is False and s.phases[1] == "PROVING" and ReadLease in s.actions
+
+
+def _all_again(s: Step) -> bool:
+    hold = s.after.hold
+    return hold is not None and hold.work.unless_written > NEVER
+
+
+def _too_old(s: Step) -> bool:
+    hold = s.after.hold
+    return hold is not None and hold.work.stale > s.hold.work.stale
 
 
 def _proven(s: Step) -> bool:
     """Tell whether the fence is counted from when a proof was sent, newer than the reading."""
-    until: float = s.actions[Steer].until
+    until: float = s.actions[WriteRoutes].until
     sent: float = s.event.sent
-    return until == sent + s.settings.fence > s.now and sent >= s.hold.wave.observed
+    lasts = fence(s.settings, s.hold.work.stale)
+    return until == sent + lasts > s.now and sent >= s.hold.work.observed
 
 
 WAVE = Table[Step](
-    module="election.wave",
+    module="election.route_work",
     head="phase",
     also=Step.goes_on,
     rows={
         "IDLE | its time has come | read the routes | READING": [
-            (ReadRoutes, "", lambda s: s.now >= s.hold.wave.due),
+            (ReadRoutes, "", lambda s: s.now >= s.hold.work.due),
         ],
         "IDLE | a reading nobody asked for | as in READING": [
             (RoutesRead, "right", _as_right),
             (RoutesRead, "wrong", _as_wrong),
         ],
-        "READING | they are right | rest | IDLE": [(RoutesRead, "", _as_right)],
-        "READING | they are wrong | read the Lease | FENCING": [(RoutesRead, "", _as_wrong)],
-        "READING | they can't be read | rest | IDLE": [
-            (RoutesRead, "", lambda s: s.event.right is None),
+        "READING | nothing is left to write | rest | IDLE": [(RoutesRead, "", _as_right)],
+        "READING | another one has taken over | rest | IDLE": [
+            (RoutesRead, "", lambda s: s.roles[1] == "RELIEVED"),
         ],
-        "FENCING | the Lease is ours still | steer, for `fence` seconds | WRITING": [
+        "READING | something is | read the Lease | PROVING": [(RoutesRead, "", _as_wrong)],
+        "READING | late writes may have landed, and EC2 can't be read"
+        " | read the Lease, to write all of it once more | PROVING": [
+            (RoutesRead, "", _all_again),
+        ],
+        "PROVING | the Lease is ours still | steer, for `fence` seconds | WRITING": [
             (LeaseRead, "by a reading", _proven),
             (LeaseWritten, "by a renewal", _proven),
         ],
-        "FENCING | no answer | rest | IDLE": [
+        "PROVING | the proof was too old already | read the Lease | PROVING": [
+            (LeaseRead, "", _too_old),
+        ],
+        "PROVING | no answer | rest | IDLE": [
             (LeaseFailed, "", lambda s: s.event.purpose is None),
         ],
         "WRITING | done | read the routes | READING": [
@@ -331,7 +365,7 @@ WAVE = Table[Step](
         "WRITING | failed | rest | IDLE": [
             (WaveEnded, "", lambda s: s.event.outcome is Outcome.FAILED),
         ],
-        "WRITING | out of time | read the Lease | FENCING": [
+        "WRITING | out of time | read the Lease | PROVING": [
             (WaveEnded, "", lambda s: s.event.outcome is Outcome.OUT_OF_TIME),
         ],
     },
@@ -347,9 +381,9 @@ def _says(why: Why) -> Callable[[Step], bool]:
 
 def _absent(*, held_by_other: bool) -> Callable[[Step], bool]:
     def shows(s: Step) -> bool:
-        sight = s.after.sight
-        over = not held_by_other or s.now >= sight.changed + s.settings.lease
-        return s.replaced is None and sight.held_by_other is held_by_other and over
+        observed = s.after.observed
+        over = not held_by_other or s.now >= observed.observed_time + s.settings.lease
+        return s.replaced is None and observed.held_by_other is held_by_other and over
 
     return shows
 
@@ -367,20 +401,30 @@ def _earlier(s: Step) -> bool:
     return _named(s) != me.identity and pod_of(_named(s)) == me.pod
 
 
+def _pod_gone(s: Step) -> bool:
+    return bool(_named(s)) and pod_of(_named(s)) == s.after.lookup.gone
+
+
 def _offered(s: Step) -> bool:
     return s.replaced is not None and s.replaced.annotations.get(OFFER) == lease_record.ANY
 
 
 def _preferred(s: Step) -> bool:
     zone = lease_record.to_zone(s.after.me.zone)
-    since = max(s.after.fit_since, s.after.sight.taken)
+    since = max(s.after.fit_since, s.after.observed.taken)
     there = s.replaced is not None and s.replaced.annotations.get(OFFER) == zone
     return there and s.now >= since + s.settings.prefer
 
 
+def _offered_to_who_stays(s: Step) -> bool:
+    offer = s.replaced.annotations.get(OFFER) if s.replaced is not None else None
+    may_stay = s.after.fitness.leaving == ""
+    return _says(Why.OFFERED)(s) and offer == lease_record.STAYING and may_stay
+
+
 def _silent(s: Step) -> bool:
-    channel, unasked = s.after.channel, ReadLease not in s.actions
-    enough = channel.misses >= s.settings.misses and channel.trusted
+    session, unasked = s.after.session, ReadLease not in s.actions
+    enough = session.misses >= s.settings.detect_multiplier and session.trusted
     return _says(Why.SILENT)(s) and enough and unasked and not s.after.distrusts(s.now)
 
 
@@ -390,20 +434,19 @@ def _old(s: Step, durations: int, *, heard: bool) -> bool:
 
 def _quiet(s: Step, durations: int) -> bool:
     """Tell whether the Lease was read again, and is so many durations without life."""
-    sight, record = s.after.sight, s.replaced
+    observed, record = s.after.observed, s.replaced
     duration = lease_record.duration_of(record, s.settings)
-    since = max(sight.changed, sight.since)
-    read = sight.read >= since + duration
+    since = max(observed.observed_time, observed.since)
+    read = observed.read >= since + duration
     return _says(Why.EXPIRED)(s) and read and s.now >= since + durations * duration
 
 
 def _heard(s: Step) -> bool:
-    return s.now < s.after.channel.heard + s.settings.misses * s.settings.heartbeat
+    return s.now < s.after.session.heard + s.settings.detect_multiplier * s.settings.heartbeat
 
 
 def _foreign(s: Step) -> bool:
-    theirs = s.replaced.annotations.get(FINGERPRINT) if s.replaced is not None else None
-    return theirs is not None and theirs != s.after.me.fingerprint
+    return kin(s.after.me, s.replaced) is not Kin.SAME
 
 
 STANDBY = Table[Step](
@@ -420,11 +463,14 @@ STANDBY = Table[Step](
             (Purpose.ACQUIRE, "this one", lambda s: _named(s) == s.after.me.identity),
             (Purpose.ACQUIRE, "an earlier one", _earlier),
         ],
-        "is offered to any, or to this pod's zone | at once; to a zone after `prefer` seconds": [
+        "has a holder whose pod is gone | at once": [(Purpose.ACQUIRE, "", _pod_gone)],
+        "is offered to any, to who may stay, or to this pod's zone"
+        " | at once; to a zone after `prefer` seconds": [
+            (Purpose.ACQUIRE, "to who may stay", _offered_to_who_stays),
             (Purpose.ACQUIRE, "to any", _offered),
             (Purpose.ACQUIRE, "to a zone", _preferred),
         ],
-        "has a trusted holder that missed `misses` probes | at once, by compare-and-swap alone": [
+        "has a trusted holder that missed probes in a row | at once, by compare-and-swap alone": [
             (Purpose.ACQUIRE, "", _silent),
         ],
         "was not renewed for its duration (twice that while its holder is heard)"
@@ -432,7 +478,7 @@ STANDBY = Table[Step](
             (Purpose.ACQUIRE, "unheard", lambda s: _old(s, 1, heard=False)),
             (Purpose.ACQUIRE, "heard", lambda s: _old(s, 2, heard=True)),
         ],
-        "belongs to another group, by its fingerprint | once released, or three durations old": [
+        "belongs to another group, or perhaps (`group`) | once released, or three durations old": [
             (Purpose.ACQUIRE, "released", lambda s: _foreign(s) and not _named(s)),
             (Purpose.ACQUIRE, "three durations", lambda s: _foreign(s) and _quiet(s, 3)),
         ],
@@ -460,6 +506,12 @@ def _believes(s: Step, *, again: bool) -> bool:
     return said is again and (DISTRUST in s.wanted.annotations) is misled is not again
 
 
+def _hears_others(s: Step) -> bool:
+    """Tell whether it names others than the Lease does."""
+    heard = s.wanted.annotations.get(lease_record.STANDBYS, "")
+    return s.after.hold is not None and s.after.hold.standbys != heard
+
+
 HOLDER = Table[Step](
     module="election.holder",
     head="a standby's probes stay away for nearly two intervals,",
@@ -471,10 +523,14 @@ HOLDER = Table[Step](
             (Purpose.RENEW, "stay away", _missed),
             (Purpose.RENEW, "unheard", _deaf),
         ],
-        "what it offers has changed | unfit, unfinished, another zone": [
+        "what it offers has changed | unfit, unfinished, to be left, another zone": [
+            (Purpose.RENEW, "to be left", lambda s: _offers(s) == lease_record.STAYING),
             (Purpose.RENEW, "unfit", lambda s: _offers_any(s, may_keep=False)),
             (Purpose.RENEW, "unfinished", lambda s: _offers_any(s, may_keep=True)),
             (Purpose.RENEW, "another zone", lambda s: _offers(s).startswith("zone=")),
+        ],
+        "other standbys are heard, with `HandOverOn` | they have to know of each other": [
+            (Purpose.RENEW, "", _hears_others),
         ],
         "heartbeats turn out to have misled, or may be believed again": [
             (Purpose.RENEW, "misled", lambda s: _believes(s, again=False)),
@@ -491,16 +547,16 @@ HOLDER = Table[Step](
 class Past:
     """What a process of an agent told before."""
 
-    judged: Mapping[Wanted, Judged] = field(default_factory=dict)
-    written: dict[Wanted, EniId | None] = field(default_factory=dict)
+    judged: Mapping[DesiredRoute, RouteDecision] = field(default_factory=dict)
+    written: dict[DesiredRoute, EniId | None] = field(default_factory=dict)
     """What each accepted write replaced."""
-    repaired: set[tuple[Wanted, EniId | None]] = field(default_factory=set)
+    repaired: set[tuple[DesiredRoute, EniId | None]] = field(default_factory=set)
 
     def take_in(self, done: Iterable[Done]) -> None:
         """Remember what was written."""
         for action in (d.action for d in done if d.failure is None):
             if isinstance(action, RouteWrite):
-                steer, replaced = steer_of(action), replaced_by(action)
+                steer, replaced = action.steer, action.replaces
                 self.written[steer] = replaced
                 if action.repair and "drifted" in action.reason:
                     self.repaired.add((steer, replaced))
@@ -509,19 +565,19 @@ class Past:
 class Look:
     """What a table shows for one destination, in the words of the tables."""
 
-    def __init__(self, judged: Judged, report: Report, past: Past) -> None:
+    def __init__(self, judged: RouteDecision, report: Report, past: Past) -> None:
         self.judged, self.report, self.past = judged, report, past
         self.steer, self.route, self.repair = judged.steer, judged.route, judged.repair
         self.shows = _eni(judged)
         self.before = past.judged.get(judged.steer)
 
     @property
-    def group(self) -> list[Judged]:
+    def group(self) -> list[RouteDecision]:
         """The same destination, in all tables."""
         return [j for j in self.report.judged if j.steer.destination == self.steer.destination]
 
     @property
-    def rivals(self) -> set[Wanted]:
+    def rivals(self) -> set[DesiredRoute]:
         """Where another live ENI has what is ours."""
         return {j.steer for j in self.group if _eni(j) not in {None, j.steer.eni}}
 
@@ -531,7 +587,7 @@ class Look:
         return any(_eni(j) == j.steer.eni for j in self.group)
 
     @property
-    def seen_before(self) -> set[Wanted]:
+    def seen_before(self) -> set[DesiredRoute]:
         """Where a rival was seen before, and given time."""
         rival = self.rivals
         return {s for s, j in self.past.judged.items() if s in rival and "drift" in j.reason}
@@ -561,7 +617,7 @@ class Look:
     def made(self) -> bool:
         """Whether it was written in this pass."""
         writes = (d.action for d in self.report.done)
-        return any(isinstance(a, RouteWrite) and steer_of(a) == self.steer for a in writes)
+        return any(isinstance(a, RouteWrite) and a.steer == self.steer for a in writes)
 
     @property
     def replaced(self) -> bool:
@@ -570,18 +626,20 @@ class Look:
         return self.steer in written and written[self.steer] == self.shows != self.steer.eni
 
 
-def _eni(judged: Judged) -> EniId | None:
+def _eni(judged: RouteDecision) -> EniId | None:
     route = judged.route
     return EniId(route.target.id) if route and route.target.kind is TargetKind.ENI else None
 
 
-def _blackhole(judged: Judged) -> bool:
+def _blackhole(judged: RouteDecision) -> bool:
     return judged.route is not None and judged.route.blackhole
 
 
-RIGHT, WRITE, WAIT, YIELD = ((False, v) for v in Verdict)
+_RULED = (Verdict.RIGHT, Verdict.WRITE, Verdict.WAIT, Verdict.YIELD)
+"""What a rule can say; what is lost is beside all rules."""
+RIGHT, WRITE, WAIT, YIELD = ((False, v) for v in _RULED)
 """Without a Lease."""
-L_RIGHT, L_WRITE, L_WAIT, L_YIELD = ((True, v) for v in Verdict)
+L_RIGHT, L_WRITE, L_WAIT, L_YIELD = ((True, v) for v in _RULED)
 """With one."""
 
 
@@ -595,12 +653,7 @@ def _drifted(look: Look) -> bool:
 
 
 def _displaced(look: Look) -> bool:
-    return look.report.displaced and bool(look.rivals)
-
-
-def _new_rival(look: Look) -> bool:
-    """Tell whether a rival came to have it in this reading, and not everywhere."""
-    return _displaced(look) and look.living and look.ours_elsewhere and not look.yielded
+    return look.report.yields and bool(look.rivals)
 
 
 def _spreads(look: Look) -> bool:
@@ -608,8 +661,12 @@ def _spreads(look: Look) -> bool:
 
 
 def _again(look: Look) -> bool:
-    greater = look.shows is not None and look.steer.eni > look.shows
-    return greater and (look.steer, look.shows) in look.past.repaired
+    return (look.steer, look.shows) in look.past.repaired
+
+
+def _given_time(look: Look) -> bool:
+    """Tell whether it is waited whether a rival stays as it is."""
+    return look.living and look.ours_elsewhere and look.judged.reason.startswith("drift")
 
 
 CLAIM = Table[Look](
@@ -634,12 +691,12 @@ CLAIM = Table[Look](
             (YIELD, "no route", lambda it: _displaced(it) and it.route is None),
             (WRITE, "until it dies", lambda it: _gone(it) and it.yielded),
         ],
-        "another live ENI, spreading | displaced": [
-            (YIELD, "", lambda it: _new_rival(it) and _spreads(it)),
+        "another live ENI, spreading | wait anew: it may be a takeover under way": [
+            (WAIT, "", lambda it: _given_time(it) and _spreads(it)),
         ],
-        "the same rival after a repair | the greater ENI id yields, so that two agents that each"
-        " repair come to an end": [
-            (YIELD, "", lambda it: _new_rival(it) and _again(it) and not _spreads(it)),
+        "the same rival after a repair | drift, after a longer pause each time that it is back"
+        " soon": [
+            (WAIT, "", lambda it: _given_time(it) and _again(it) and not _spreads(it)),
         ],
     },
 )
@@ -650,7 +707,7 @@ def _holds(look: Look) -> bool:
 
 
 HOLD = Table[Look](
-    module="hold",
+    module="lease_verdict",
     head="what a table shows",
     rows={
         "our ENI | right | right, until the holder points it away": [
@@ -659,6 +716,10 @@ HOLD = Table[Look](
         ],
         "what our own write replaced | wait: EC2 is eventually consistent | as below": [
             (L_WAIT, "", lambda it: _holds(it) and it.replaced),
+        ],
+        "a rival that is back | write, after pauses that grow; at last leave it | another's": [
+            (L_WAIT, "in a while", lambda it: _holds(it) and it.judged.reason.endswith("is back")),
+            (L_YIELD, "never", lambda it: _holds(it) and it.judged.reason.startswith("displaced")),
         ],
         "anything else | write | another's": [
             (L_WRITE, "the holder", lambda it: _holds(it) and it.shows != it.steer.eni),

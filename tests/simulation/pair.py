@@ -6,6 +6,7 @@ A Kubernetes call takes 20 ms. A write lands at EC2 within 200 ms, which is what
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from simulation.pod import SOUND, Parts
 from simulation.world import ADDRESSES, World
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import Address
@@ -26,6 +27,9 @@ class Group:
         nodes: str = "ab",
         addresses: Sequence[Sequence[Address]] = (ADDRESSES,) * 3,
         checked: bool = False,
+        called: str = "app-6c4b7-x2x4z",
+        others: str = "other-6c4b7-x2x4z",
+        parts: Sequence[Parts] = (SOUND,) * 3,
         **settings: object,
     ) -> None:
         self.world = world = World(seed)
@@ -34,8 +38,16 @@ class Group:
         world.ec2.write_latency = (0.38, 0.38)  # lands after a half of it
         self.settings = Settings(leader_election=True, **settings)  # type: ignore[arg-type]
         self.agents = [
-            world.pod(f"{node}1", node, self.settings, addresses=mine, checked=checked)
-            for node, mine in zip(nodes, addresses, strict=False)
+            world.pod(
+                f"{node}1",
+                node,
+                self.settings,
+                addresses=mine,
+                checked=checked,
+                called=called if mine == addresses[0] else others,
+                parts=made_of,
+            )
+            for node, mine, made_of in zip(nodes, addresses, parts, strict=False)
         ]
 
     def begin(self) -> "Group":

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from simulation.ends import moved, sins, unsettled
 from simulation.faults import In
 from simulation.hub import Endless
-from simulation.invariants import Watcher, moved, sins, unsettled
+from simulation.invariants import Watcher
 from simulation.marks import Marks
 from simulation.pod import SOUND, Parts
 from simulation.schedule import Schedule

@@ -15,6 +15,20 @@ LENGTH = {In.ALONE: 60.0, In.RIVALS: 60.0, In.STANDBY: 15.0}
 FIRST = {In.ALONE: 0.0, In.RIVALS: 0.0, In.STANDBY: 3.0}
 """When the first one may."""
 
+CROWDED = 240.0
+"""Seconds until all is right where EC2 refuses most readings: each is minutes from the next."""
+BEFORE = 0.06
+"""The share of standby groups that hand over before the loss."""
+
+LOST = 0.12
+"""The share of groups in which a floating IP is lost."""
+
+LONE = 0.06
+"""The share of the groups with a Lease that have one replica."""
+
+FOUGHT = 240.0
+"""Seconds until one of two groups with the same addresses leaves them to the other."""
+
 RATE = Rate()
 """What ships."""
 
@@ -51,6 +65,10 @@ class Schedule:
     """Whether each replica has a Lease of its own."""
     leads_to: str | None = None
     """The zone to which connections lead, where it is not drawn."""
+    hand_over: bool = False
+    """Whether a holder hands over before its node or zone is lost."""
+    asks: bool = False
+    """Whether agents without a Lease may ask the Kubernetes API for pods."""
     holds_bytes: bool = False
     """Whether kernels send again, once a path is mended, what it did not carry."""
     agents: int = 0
@@ -101,9 +119,17 @@ def drawn(seed: int, still_open: frozenset[str] = frozenset()) -> Schedule:
     replicas = 3 if group is In.STANDBY and luck.random() < 0.12 else 2
     replicas = 1 if group is In.ALONE else replicas
     standby = group is In.STANDBY
-    faults = _faults(luck, group, replicas, still_open)
+    before = _before(seed, group, replicas)
+    drawn_first = _faults(luck, group, replicas, still_open)
+    faults = (*drawn_first, *before, *_lost(seed, group, replicas))
     rare = luck.random()
-    return Schedule(
+    doubled = standby and replicas == 2 and not faults and rare < 0.03 and "B4" not in still_open
+    crowded = group is In.ALONE and rare < 0.01 and "A9" not in still_open
+    others = Random(f"{seed} pods")  # noqa: S311 - as above, and what is drawn above stays as it is
+    story = _late_claim(others) if group is In.RIVALS and others.random() < 0.1 else ()
+    comes_and_goes = any(f.kind in {"second pod", "pod gone for good"} for f in faults)
+    asks = comes_and_goes or (not {"B1", "B2"} & still_open and others.random() < 0.5)
+    made = Schedule(
         name=f"s{seed}",
         seed=seed,
         group=group,
@@ -118,13 +144,75 @@ def drawn(seed: int, still_open: frozenset[str] = frozenset()) -> Schedule:
         waits=luck.choice((0.0, 0.01, luck.uniform(0, 1))) if group is In.RIVALS else 0.0,
         rate=Rate(burst=3, refill=3.0) if standby and rare > 0.97 else RATE,
         named_tables=0.05 < rare < 0.15,
-        two_leases=standby and rare < 0.03 and "B4" not in still_open,
-        agents=50 if group is In.ALONE and rare < 0.01 and "A9" not in still_open else 0,
-        describes=3.5 if group is In.ALONE and rare < 0.01 and "A9" not in still_open else None,
+        two_leases=doubled,
+        agents=50 if crowded else 0,
+        describes=3.5 if crowded else None,
+        within=CROWDED if crowded else None,
+        watched=FOUGHT if doubled else 0.0,
         checked=any(f.kind in {"sick", "sick and robbed", "health flips"} for f in faults),
+        asks=asks and not standby and (comes_and_goes or not story),
         holds_bytes="A11" not in still_open,
-        faults=faults,
+        hand_over=bool(before),
+        faults=tuple(sorted((*faults, *(() if comes_and_goes else story)), key=lambda f: f.at)),
     )
+    return _lone(made) if standby and not made.two_leases else made
+
+
+def _before(seed: int, group: In, replicas: int) -> tuple[Fault, ...]:
+    """Draw what tells of a loss before it comes, by a luck that nothing else is drawn from."""
+    luck = Random(f"{seed} a loss is told")  # noqa: S311 - a seed shall give the same again
+    if group is not In.STANDBY or luck.random() > BEFORE:
+        return ()
+    return tuple(
+        Fault(
+            kind=luck.choice(("cordoned", "zone shifted")),
+            at=FIRST[group] + luck.uniform(0.0, LENGTH[group]),
+            seconds=luck.choice((luck.uniform(1.0, 15.0), luck.uniform(30.0, 90.0))),
+            place=luck.randrange(replicas),
+            amount=luck.random(),
+        )
+        for _ in range(luck.choice((1, 1, 2)))
+    )
+
+
+def _lost(seed: int, group: In, replicas: int) -> tuple[Fault, ...]:
+    """Draw what a floating IP is lost by, by a luck that nothing else is drawn from."""
+    luck = Random(f"{seed} it is lost")  # noqa: S311 - as above
+    if group is In.RIVALS or luck.random() > LOST:
+        return ()
+    kinds = ("address lost", "interface deleted", "check switched on", "link down", "detached")
+    return tuple(
+        Fault(
+            kind=kind,
+            at=FIRST[group] + luck.uniform(0.0, LENGTH[group]),
+            seconds=luck.choice((luck.uniform(1.0, 15.0), luck.uniform(30.0, 120.0))),
+            place=luck.randrange(replicas),
+            amount=luck.random(),
+        )
+        for kind in luck.sample(kinds, luck.choice((1, 1, 2)))
+    )
+
+
+def _lone(plan: Schedule) -> Schedule:
+    """Draw whether there is one replica alone, with luck of its own."""
+    luck = Random(f"{plan.seed} of one")  # noqa: S311 - as above
+    if luck.random() >= LONE:
+        return plan
+    kind = luck.choice(("", "object deleted", "second pod claims"))
+    at = FIRST[plan.group] + luck.uniform(0, LENGTH[plan.group])
+    fault = Fault(kind=kind, at=at, seconds=luck.uniform(8.0, 20.0), amount=luck.random())
+    faults = (*plan.faults, fault) if kind else plan.faults
+    return replace(plan, starts=plan.starts[:1], faults=tuple(sorted(faults, key=lambda f: f.at)))
+
+
+def _late_claim(luck: Random) -> tuple[Fault, ...]:
+    """A pod can't reach EC2 from its start for minutes, and is deleted after that."""
+    place = luck.randrange(2)
+    cut = Fault(
+        kind="cut from ec2", at=0.0, seconds=luck.uniform(100, 150), place=place, amount=0.5
+    )
+    gone = Fault(kind="pod gone for good", at=luck.uniform(200, 220), place=place)
+    return cut, gone
 
 
 def _starts(luck: Random, group: In, replicas: int) -> tuple[float, ...]:

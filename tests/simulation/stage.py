@@ -8,10 +8,10 @@ from random import Random
 from typing import Any
 
 from simulation.faults import FAULTS, FOREVER, Fault, In
-from simulation.pod import SOUND, Parts, Pod
+from simulation.pod import REVISIONS, SOUND, Parts, Pod
 from simulation.schedule import Schedule
 from simulation.world import ADDRESSES, World
-from vipmanager.core.settings import Rate, Settings
+from vipmanager.core.settings import HandOver, Rate, Settings
 from vipmanager.core.values import (
     Address,
     CloudRoute,
@@ -27,7 +27,9 @@ from worlds import eni, pointed
 
 GATEWAY = Target(kind=TargetKind.OTHER, id="igw-1")
 OTHERS = (ip_address("192.168.0.1"), ip_address("192.168.0.3"))
-"""The addresses after a rollout that changes them."""
+"""The addresses after a rollout that changes one of them."""
+NEW = (ip_address("192.168.0.5"), ip_address("192.168.0.6"))
+"""The same where it changes all."""
 CONTROLLER = 1.0
 """Seconds between two looks of the Deployment controller."""
 
@@ -53,6 +55,7 @@ class Stage:
             heartbeat=plan.heartbeat,
             resync=plan.resync,
             preferred_zone=plan.preferred_zone,
+            hand_over_on=tuple(HandOver) if plan.hand_over else (),
             rate=plan.rate,
             tables=tuple(RouteTableId(f"rtb-{n:02}") for n in range(plan.tables))
             if plan.named_tables
@@ -147,6 +150,8 @@ class Stage:
             addresses=self.addresses,
             parts=self.parts,
             checked=self.plan.checked,
+            asks=self.plan.asks,
+            called=f"app-{REVISIONS[self.revision % len(REVISIONS)]}-{REVISIONS[0]}",
         )
         self._revisions[pod.name] = self.revision
         return pod
@@ -166,6 +171,13 @@ class Stage:
             self.members[self.members.index(pod)] = made
             made.start()
 
+    def moved(self, pod: Pod, node: str) -> None:
+        """Let the Deployment have a new pod elsewhere in the place of one whose object is gone."""
+        if pod in self.members:
+            made = self._make(node)
+            self.members[self.members.index(pod)] = made
+            made.start()
+
     def beside(self, node: str) -> Pod:
         """Start a pod beside the group's."""
         return self._make(node).start()
@@ -181,6 +193,8 @@ class Stage:
                 settings = replace(settings, lease_seconds=settings.lease_seconds + 5)
             case "addresses":
                 self.addresses = OTHERS
+            case "all addresses":
+                self.addresses = NEW
             case _:
                 pass
         self.template = settings
@@ -210,6 +224,12 @@ class Stage:
                 pod.leaving = True
                 break
         self.world.hub.after(CONTROLLER, self._control)
+
+    @property
+    def rolling(self) -> bool:
+        """A rollout is under way: it waits for each new pod to be ready, as long as that takes."""
+        pods = [p for p in self.members if not p.node.down]
+        return self._newest > 0 and any(p.leaving or p.gone or self._old(p) for p in pods)
 
     def _old(self, pod: Pod) -> bool:
         return self._revisions[pod.name] != self.revision

@@ -2,8 +2,9 @@
 
 import pytest
 
-from simulation.hub import Condition, Endless, Host, Hub, Process
-from simulation.network import BACKED_OFF, Client, Network, Service
+from simulation.calls import Client, Service, Sockets
+from simulation.hub import NEVER, Condition, Endless, Host, Hub, Process
+from simulation.network import BACKED_OFF, Network
 from simulation.pair import Group
 from vipmanager.core.failures import Transient
 
@@ -140,9 +141,9 @@ def client(hub: Hub, *, linger: bool = False) -> tuple[Network, Client]:
         timeout=2.0,
         addresses=True,
         latency=(0.1, 0.1),
-        linger=linger,
     )
-    made = Client(network, service, process(hub))
+    sockets = Sockets(linger=linger, silent=NEVER, user_timeout=NEVER)
+    made = Client(network, service, process(hub), sockets)
     made.call(lambda left: left, kind="read")
     return network, made
 

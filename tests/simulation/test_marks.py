@@ -21,13 +21,12 @@ from simulation.rows import ROWS, alone, pair, when
 from simulation.schedule import Schedule
 from simulation.stage import Stage
 from simulation.world import ADDRESSES
-from vipmanager.core.claim import Judged, Verdict
-from vipmanager.core.election.actions import Steer
+from vipmanager.core.election.actions import WriteRoutes
 from vipmanager.core.election.machine import Transition
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Rate
-from vipmanager.core.values import EniId, RouteTableId, host
-from vipmanager.core.values import Steer as Wanted
+from vipmanager.core.values import DesiredRoute, EniId, RouteTableId, host
+from vipmanager.core.verdict import RouteDecision, Verdict
 
 _HANGING = (when(20, "writes hang", seconds=40.0), when(20, "dropped"))
 _FAILING = (when(20, "writes fail", seconds=40.0), when(20, "api slow", seconds=40.0))
@@ -37,28 +36,58 @@ _ROBBED = (when(20, "stolen", seconds=30.0, amount=0.0), when(21, "dropped", amo
 _TWICE = tuple(when(at, "stolen", seconds=40.0, amount=0.0) for at in (20, 26))
 _SICK = (when(10, "sick", seconds=60.0), when(20, "stolen", seconds=40.0, amount=0.0))
 
+_RELIEVED = (when(20, "cut from api", seconds=40.0, amount=0.5),)
+
+
+def _robbed(*, api: float, thief: float) -> Schedule:
+    """The API is away, and a thief has all routes for a while."""
+    taken = [
+        when(at, "stolen", seconds=thief, amount=amount) for at, amount in ((27, 0.8), (27.5, 0.65))
+    ]
+    return pair(when(20, "api away", seconds=api), *taken, resync=5.0, watched=30.0)
+
+
 RARE: dict[tuple[str, ...], Schedule] = {
     ("(a watch, while", "(any, while", "(unfinished)", "WRITING | failed", "(wrong)"): pair(
         *_HANGING, when(26, "claim", place=1), resync=5.0
     ),
     ("(while it writes)",): pair(*_HANGING, when(26, "yield"), resync=5.0),
-    ("(by a renewal)",): pair(*_FAILING, when(20, "dropped"), resync=5.0),
+    ("(by a renewal)",): pair(*_FAILING, when(20, "dropped"), resync=5.0, seed=5),
+    ("late writes may have landed",): pair(
+        when(20, "describes fail"), when(60, "node lost"), watched=60.0
+    ),
+    ("too old already",): pair(when(0, "api crawls"), within=60.0),
+    ("a rival that is back | write, after pauses that grow; at last leave it | another's (in",): (
+        ROWS["B4"].schedule
+    ),
+    ("leave it | another's (never",): ROWS["B4"].schedule,
     ("WRITING | out of time",): pair(tables=4, rate=Rate(burst=3, refill=3.0)),
     ("(none)", "after its duration (at once)"): pair(when(20, "lease deleted")),
     ("(after its duration)",): pair(when(20, "lease deleted"), when(20, "node lost")),
     ("(this one)",): pair(when(20, "lease edited", amount=0.35)),
     ("(an earlier one)",): pair(when(20, "crash", amount=0.0)),
-    ("unchanged (unheard)",): pair(when(20, "lease edited", amount=0.15)),
+    ("unchanged (unheard)",): pair(when(15, "cut apart", amount=0.5), when(20, "node lost")),
     ("(three durations)",): pair(when(20, "lease edited", amount=0.85)),
+    ("whose pod is gone",): ROWS["B2-gone"].schedule,
     ("(released)",): pair(when(20, "lease edited", amount=0.95)),
     ("HOLDER (conflict)",): pair(*_DEAF),
-    ("unchanged (heard)", "FENCING | no answer"): pair(*_UNSEEN, resync=5.0),
-    ("STANDBY | no answer",): pair(when(0, "api flaky", seconds=30.0)),
+    ("unchanged (heard)", "PROVING | no answer"): pair(*_UNSEEN, resync=5.0),
+    ("STANDBY | no answer", "wrote unheard"): pair(when(0, "api flaky", seconds=30.0), seed=2),
     ("(misled)", "(believed again)"): pair(when(20, "pause", seconds=3.0), watched=90.0),
+    (
+        "its routes lead to another (the",
+        "RELIEVED | a reading that shows another",
+        "one has taken",
+    ): (pair(*_RELIEVED, watched=30.0)),
+    ("RELIEVED | a reading that shows its",): _robbed(api=60.0, thief=20.0),
+    ("RELIEVED | the Lease is",): _robbed(api=30.0, thief=90.0),
     ("(to yield)",): pair(when(20, "yield", seconds=10.0)),
     ("(unfit)", "(to any)"): pair(when(20, "sick", seconds=20.0), checked=True),
     ("(another zone)", "(to a zone)"): pair(preferred_zone="b"),
-    ("hold: what our own write",): pair(when(0, "ec2 stale", seconds=60.0)),
+    ("(to be left)", "(to who may stay)", "other standbys"): pair(
+        when(20, "cordoned"), hand_over=True
+    ),
+    ("lease_verdict: what our own write",): pair(when(0, "ec2 stale", seconds=60.0)),
     ("claim: what our own write",): alone(when(0, "ec2 stale", seconds=60.0)),
     ("(a blackhole)",): alone(when(20, "stolen", seconds=10.0, amount=0.6), resync=5.0),
     ("(no route)", "(until it dies)", "(a dead ENI)"): alone(*_ROBBED),
@@ -179,17 +208,17 @@ def test_a_fence_that_is_too_long_shows_no_row(
     steps: Mapping[str, tuple[Transition, float]],
 ) -> None:
     (true, now) = next(step for name, step in steps.items() if "(by a reading)" in name)
-    (fence,) = (a for a in true.actions if isinstance(a, Steer))
+    (fence,) = (a for a in true.actions if isinstance(a, WriteRoutes))
     longer = replace(true, actions=(replace(fence, until=fence.until + 0.1),))
     assert _shown(longer, now) == set()
 
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_a_verdict_that_the_table_does_not_give_shows_no_row(verdict: Verdict) -> None:
-    wanted = Wanted(
+    wanted = DesiredRoute(
         table=RouteTableId("rtb-00"), destination=host(ADDRESSES[0]), eni=EniId("eni-a")
     )
-    judged = Judged(
+    judged = RouteDecision(
         steer=wanted, verdict=verdict, reason="repair: no route", route=None, repair=True
     )
     marks = Marks()

@@ -1,10 +1,22 @@
 """The faults of the field: each row that is open fails, for its own reason and no other."""
 
+from dataclasses import replace
+
 import pytest
 
+from simulation.calls import SHIPPED
+from simulation.hub import NEVER
 from simulation.play import play
+from simulation.pod import Parts
 from simulation.rows import ROWS, Row
 from simulation.shrink import shrunk, written
+from simulation.variants import VARIANTS
+
+NO_LINGER = Parts(sockets=replace(SHIPPED, linger=False))
+EARLY_LOOK = VARIANTS["a look at the fence before the stall"].parts
+
+
+AGELESS = VARIANTS["a claim without an age"].parts
 
 
 class AsSaid(Exception):
@@ -27,15 +39,32 @@ def test_a_row_of_the_field(row: Row) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "left"),
+    ("row", "left", "parts"),
     [
-        pytest.param("A8", "A8:0,1,2", id="all of it is needed"),
-        pytest.param("B6", "B6:0", id="a fault that only passes time is left out"),
-        pytest.param("B5", "B5:0,1", id="twice"),
+        pytest.param("A8-late", "A8-late:0,1,2", EARLY_LOOK, id="all of it is needed"),
+        pytest.param("A11", "A11:0,1", NO_LINGER, id="both"),
+        pytest.param("B1", "B1:0,1", AGELESS, id="an age"),
     ],
 )
-def test_a_row_that_is_shrunk_fails_as_before_with_what_it_needs_alone(row: str, left: str) -> None:
-    smaller = shrunk(ROWS[row].schedule)
+def test_a_row_that_is_shrunk_fails_as_before_with_what_it_needs_alone(
+    row: str, left: str, parts: Parts
+) -> None:
+    smaller = shrunk(ROWS[row].schedule, parts)
     assert smaller.name == left
     assert written(left) == smaller
-    assert any(ROWS[row].said in p for p in play(smaller).problems)
+    assert any(ROWS[row].said in p for p in play(smaller, parts).problems)
+
+
+@pytest.mark.parametrize(
+    ("row", "parts", "said"),
+    [
+        ("A5", Parts(sockets=replace(SHIPPED, silent=NEVER, user_timeout=NEVER)), "late: b2"),
+        ("A8-late", EARLY_LOOK, "too late"),
+        ("A11", NO_LINGER, "too late"),
+        ("B1", AGELESS, "leads to ['eni-a1']"),
+    ],
+)
+def test_a_row_that_is_closed_fails_without_what_closed_it(
+    row: str, parts: Parts, said: str
+) -> None:
+    assert any(said in p for p in play(ROWS[row].schedule, parts).problems)

@@ -20,7 +20,7 @@ BLOCK = 100
 
 @pytest.mark.parametrize("first", range(0, SCHEDULES, BLOCK))
 def test_after_the_last_fault_everything_comes_right(first: int) -> None:
-    failed = play_seeds(range(first, first + BLOCK)).failed
+    failed = play_seeds(range(first, min(first + BLOCK, SCHEDULES))).failed
     assert not failed, "\n".join(
         "\n    ".join((str(written(name)), *problems)) for name, problems in failed.items()
     )

@@ -130,7 +130,7 @@ def test_heartbeats_that_never_arrive_are_told_and_move_nothing() -> None:
     pair.begin()
     pair.run(30)
     assert pair.moves == []
-    assert "HEARTBEAT_SILENT" in pair.conditions(1)
+    assert "HEARTBEAT_NEVER_UP" in pair.conditions(1)
 
 
 def test_replicas_in_one_zone_are_told() -> None:
@@ -162,6 +162,17 @@ def test_an_agent_without_rights_takes_nothing_asks_seldom_and_says_so() -> None
     pair.run(20)
     assert pair.holder == "b1"
     assert "PERMANENT" not in pair.conditions(1)
+
+
+def test_an_api_that_starts_and_refuses_all_for_a_second_moves_nothing() -> None:
+    pair = Group(heartbeat_port=0)
+    pair.begin()
+    for pause in (4.1, 4.3, 4.7, 5.3, 6.1):
+        pair.world.kube.forbidden |= {"a1", "b1"}
+        pair.run(1)
+        pair.world.kube.forbidden.clear()
+        pair.run(pause)
+    assert pair.moves == []
 
 
 def test_a_group_that_is_gone_leaves_its_lease_to_another_after_a_while() -> None:

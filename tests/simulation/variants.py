@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from simulation.calls import Sockets
+from simulation.hub import NEVER
 from simulation.play import play
 from simulation.pod import Parts
 from simulation.rows import ROWS
-from simulation.schedule import drawn
+from simulation.schedule import Schedule, drawn
 from vipmanager.core.actions import AddRoute, CloudAction, KernelAction
-from vipmanager.core.election.record import OFFER
+from vipmanager.core.election.record import ANY, OFFER, STAYING
 from vipmanager.core.election.values import ElectionSettings, Message, Probe
 from vipmanager.core.evolve import evolve
-from vipmanager.core.failures import Conflict, Failure, Permanent, Transient
-from vipmanager.core.heartbeat import Count, Trouble
+from vipmanager.core.failures import Conflict, Failure, Permanent, Throttled, TooLate, Transient
+from vipmanager.core.heartbeat import Count, DropReason
 from vipmanager.core.lease import LeaseRecord
-from vipmanager.core.podnet import HELD_TABLE
+from vipmanager.core.podnet import HELD_TABLE, OPENED_TABLE
 from vipmanager.core.values import (
     CloudState,
     Eni,
@@ -26,6 +28,7 @@ from vipmanager.core.values import (
     InstanceId,
     KernelState,
     Mac,
+    PodInterface,
     RouteTable,
     Subnet,
     SubnetId,
@@ -33,8 +36,9 @@ from vipmanager.core.values import (
     VpcId,
     World,
 )
+from vipmanager.edges.memory import MemoryFence
 from vipmanager.engine.checks import Gate
-from vipmanager.ports import Channel, Cloud, Kernel, Lease
+from vipmanager.ports import Channel, Cloud, Fence, Kernel, Lease, Place
 
 EVERY = frozenset(name.partition("-")[0] for name in ROWS)
 """Schedules are drawn without what any row is about, so that closing one changes none of them."""
@@ -67,11 +71,20 @@ class OtherCloud:
     def subnets(self, vpcs: Iterable[VpcId]) -> tuple[Subnet, ...]:
         return self._cloud.subnets(vpcs)
 
-    def write(self, action: CloudAction) -> None:
-        self._cloud.write(action)
+    def write(self, action: CloudAction, fence: Fence) -> None:
+        self._cloud.write(action, fence)
 
     def permits(self, action: CloudAction) -> None:
         self._cloud.permits(action)
+
+
+class EarlyLook(OtherCloud):
+    """The fence is looked at before the connecting and the signing."""
+
+    def write(self, action: CloudAction, fence: Fence) -> None:
+        if not fence.stands():
+            raise TooLate(str(action))
+        super().write(action, MemoryFence())
 
 
 class Believing(OtherCloud):
@@ -81,8 +94,8 @@ class Believing(OtherCloud):
         super().__init__(cloud)
         self._written: list[CloudAction] = []
 
-    def write(self, action: CloudAction) -> None:
-        super().write(action)
+    def write(self, action: CloudAction, fence: Fence) -> None:
+        super().write(action, fence)
         self._written.append(action)
 
     def route_tables(self, vpcs: Iterable[VpcId]) -> tuple[RouteTable, ...]:
@@ -99,15 +112,25 @@ class OneTry(OtherCloud):
         super().__init__(cloud)
         self._failed: dict[object, Transient] = {}
 
-    def write(self, action: CloudAction) -> None:
+    def write(self, action: CloudAction, fence: Fence) -> None:
         key = str(action)
         try:
             if key in self._failed:
                 raise self._failed[key]
-            super().write(action)
+            super().write(action, fence)
         except Transient as passing:
             self._failed[key] = passing
             raise Permanent(passing.what, passing.hint) from passing
+
+
+class ThrottledFails(OtherCloud):
+    """A write that EC2 has throttled has failed."""
+
+    def write(self, action: CloudAction, fence: Fence) -> None:
+        try:
+            super().write(action, fence)
+        except Throttled as throttled:
+            raise Transient(throttled.what) from throttled
 
 
 class NobodyLives(OtherCloud):
@@ -158,8 +181,8 @@ class OtherLease:
     def create(self, record: LeaseRecord) -> LeaseRecord:
         return self._lease.create(record)
 
-    def replace(self, record: LeaseRecord) -> LeaseRecord:
-        return self._lease.replace(record)
+    def replace(self, record: LeaseRecord, *, urgent: bool = False) -> LeaseRecord:
+        return self._lease.replace(record, urgent=urgent)
 
     def watch(
         self, heard: Callable[[LeaseRecord | None], None], failed: Callable[[Failure], None]
@@ -177,9 +200,9 @@ class FromMemory(OtherLease):
     def read(self) -> LeaseRecord | None:
         return self._known or super().read()
 
-    def replace(self, record: LeaseRecord) -> LeaseRecord:
+    def replace(self, record: LeaseRecord, *, urgent: bool = False) -> LeaseRecord:
         self._known = None
-        stored = super().replace(record)
+        stored = super().replace(record, urgent=urgent)
         self._known = stored if stored.holder is not None else None
         return stored
 
@@ -187,27 +210,29 @@ class FromMemory(OtherLease):
 class LastOneWins(OtherLease):
     """A replacement names no version."""
 
-    def replace(self, record: LeaseRecord) -> LeaseRecord:
+    def replace(self, record: LeaseRecord, *, urgent: bool = False) -> LeaseRecord:
         present = super().read()
         if present is None:
             raise Conflict("the Lease is gone")
         version = present.resource_version
-        return super().replace(replace(record, uid=present.uid, resource_version=version))
+        return super().replace(
+            replace(record, uid=present.uid, resource_version=version), urgent=urgent
+        )
 
 
 class Uncounted(OtherLease):
     """Every holding of the Lease has the same number."""
 
-    def replace(self, record: LeaseRecord) -> LeaseRecord:
-        return super().replace(replace(record, transitions=1))
+    def replace(self, record: LeaseRecord, *, urgent: bool = False) -> LeaseRecord:
+        return super().replace(replace(record, transitions=1), urgent=urgent)
 
 
 class NeverRefused(OtherLease):
     """A conflict is taken for a success."""
 
-    def replace(self, record: LeaseRecord) -> LeaseRecord:
+    def replace(self, record: LeaseRecord, *, urgent: bool = False) -> LeaseRecord:
         try:
-            return super().replace(record)
+            return super().replace(record, urgent=urgent)
         except Conflict:
             return record
 
@@ -215,9 +240,9 @@ class NeverRefused(OtherLease):
 class NeverLost(OtherLease):
     """No answer to a write is taken for a success."""
 
-    def replace(self, record: LeaseRecord) -> LeaseRecord:
+    def replace(self, record: LeaseRecord, *, urgent: bool = False) -> LeaseRecord:
         try:
-            return super().replace(record)
+            return super().replace(record, urgent=urgent)
         except Conflict:
             raise
         except Transient:
@@ -227,9 +252,37 @@ class NeverLost(OtherLease):
 class OffersNothing(OtherLease):
     """Who can't serve does not say so."""
 
-    def replace(self, record: LeaseRecord) -> LeaseRecord:
+    def replace(self, record: LeaseRecord, *, urgent: bool = False) -> LeaseRecord:
         kept = {k: v for k, v in record.annotations.items() if k != OFFER}
-        return super().replace(replace(record, annotations=MappingProxyType(kept)))
+        return super().replace(replace(record, annotations=MappingProxyType(kept)), urgent=urgent)
+
+
+class OffersToAll(OtherLease):
+    """What is offered to who may stay is taken for an offer to anybody."""
+
+    def read(self) -> LeaseRecord | None:
+        return _to_all(super().read())
+
+    def watch(
+        self, heard: Callable[[LeaseRecord | None], None], failed: Callable[[Failure], None]
+    ) -> None:
+        super().watch(lambda record: heard(_to_all(record)), failed)
+
+
+def _to_all(record: LeaseRecord | None) -> LeaseRecord | None:
+    if record is None or record.annotations.get(OFFER) != STAYING:
+        return record
+    return replace(record, annotations=MappingProxyType({**record.annotations, OFFER: ANY}))
+
+
+class NothingToLeave:
+    """A place that nobody has to leave."""
+
+    def __init__(self, place: Place) -> None:
+        self.name, self.every = place.name, place.every
+
+    def why_leave(self) -> str:
+        return ""
 
 
 class OtherKernel:
@@ -262,6 +315,36 @@ class MarkBlind(OtherKernel):
         return super().write([a for a in actions if a not in again])
 
 
+class NeverGone(OtherKernel):
+    """What an interface had once, it still has."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel)
+        self._seen: dict[str, PodInterface] = {}
+
+    def read(self) -> KernelState:
+        state = super().read()
+        now = {i.name: i for i in state.interfaces if i.up and i.addresses}
+        self._seen |= now
+        return replace(state, interfaces=tuple(self._seen.values()))
+
+
+class Unchecked(OtherCloud):
+    """No source/dest check is ever seen to be on."""
+
+    def instance_enis(self, instance: InstanceId) -> tuple[Eni, ...]:
+        return tuple(replace(e, source_dest_check=False) for e in super().instance_enis(instance))
+
+
+class Ageless(OtherKernel):
+    """A claim was opened just now, always."""
+
+    def read(self) -> KernelState:
+        state = super().read()
+        young = (replace(r, metric=2**31) if r.table == OPENED_TABLE else r for r in state.routes)
+        return replace(state, routes=tuple(young))
+
+
 class NeverDeaf:
     """A probe says that the last one was answered."""
 
@@ -271,11 +354,11 @@ class NeverDeaf:
 
     def send(self, to: str, message: Message) -> None:
         if isinstance(message, Probe):
-            message = replace(message, heard=message.number - 1)
+            message = replace(message, last_reply=message.number - 1)
         self._channel.send(to, message)
 
-    def troubles(self) -> Mapping[Trouble, Count]:
-        return self._channel.troubles()
+    def drops(self) -> Mapping[DropReason, Count]:
+        return self._channel.drops()
 
 
 def _unheard(gate: Gate) -> Gate:
@@ -298,19 +381,36 @@ class Variant:
     parts: Parts
     said: str
     """What catches it says this."""
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] = ()
     """The first schedules that do."""
+    row: str | None = None
+    """Whether what a row is about has to be drawn to show it."""
+    rows: tuple[str, ...] = ()
+    """Rows that do."""
+
+    def drawn(self, seed: int) -> Schedule:
+        """Draw one of its schedules."""
+        return drawn(seed, EVERY - {self.row})
 
 
 VARIANTS = {
     "no look at the fence": Variant(
         parts=_times(fence=float("inf")), said="too late", seeds=(391, 580, 693)
     ),
+    "a look at the fence before the stall": Variant(
+        parts=Parts(cloud=EarlyLook), said="too late", seeds=(250, 405, 473), row="A8"
+    ),
+    "no linger: what a cut link holds is sent when it heals": Variant(
+        parts=Parts(sockets=Sockets(linger=False, user_timeout=NEVER)),
+        said="too late",
+        seeds=(896, 1668, 2684),
+        row="A11",
+    ),
     "the Lease is looked at in memory": Variant(
-        parts=Parts(lease=FromMemory), said="too late", seeds=(3, 1115, 3132)
+        parts=Parts(lease=FromMemory), said="too late", seeds=(934,)
     ),
     "no compare-and-swap": Variant(
-        parts=Parts(lease=LastOneWins), said="both held generation", seeds=(4, 17, 18)
+        parts=Parts(lease=LastOneWins), said="both held generation", seeds=(4, 16, 18)
     ),
     "generations are not counted": Variant(
         parts=Parts(lease=Uncounted), said="both held generation", seeds=(1, 3, 4)
@@ -319,31 +419,31 @@ VARIANTS = {
         parts=Parts(lease=NeverRefused), said="too late", seeds=(4, 16, 17)
     ),
     "no answer counts as a success": Variant(
-        parts=Parts(lease=NeverLost), said="too late", seeds=(31, 114, 337)
+        parts=Parts(lease=NeverLost), said="too late", seeds=(635, 667, 1529)
     ),
     "who is unwell offers nothing": Variant(
         parts=Parts(lease=OffersNothing), said="does not offer it", seeds=(144, 1971, 2158)
     ),
-    "no distrust": Variant(parts=_times(distrust=0.0), said="misled twice", seeds=(129, 142, 164)),
+    "no distrust": Variant(parts=_times(distrust=0.0), said="misled twice", seeds=(11, 64, 142)),
     "one miss is enough": Variant(
-        parts=_times(misses=1), said="for dead: misled", seeds=(82, 102, 108)
+        parts=_times(detect_multiplier=1), said="for dead: misled", seeds=(29, 82, 136)
     ),
     "no renewal where probes stay away": Variant(
-        parts=_times(forget=0.0), said="for dead: misled", seeds=(48, 108, 123)
+        parts=_times(forget=0.0), said="for dead: misled", seeds=(48, 123, 159)
     ),
     "a probe never says what was not heard": Variant(
-        parts=Parts(channel=NeverDeaf), said="for dead: misled", seeds=(296, 2612, 2864)
+        parts=Parts(channel=NeverDeaf), said="for dead: misled", seeds=(296, 1322, 1750)
     ),
     "no second look after a takeover": Variant(
-        parts=_times(recheck=30.0), said="what it wrote late", seeds=(250, 1472, 1508)
+        parts=_times(recheck=30.0), said="what it wrote late", seeds=(789, 924, 1327)
     ),
     "no pause between two looks": Variant(
         parts=_times(recheck=0.0), said="readings by", seeds=(3, 11, 17)
     ),
-    "no read-back": Variant(parts=Parts(cloud=Believing), said="lead", seeds=(5, 15, 35)),
-    "one try": Variant(parts=Parts(cloud=OneTry), said="lead", seeds=(50, 63, 77)),
+    "no read-back": Variant(parts=Parts(cloud=Believing), said="lead", seeds=(5, 35, 36)),
+    "one try": Variant(parts=Parts(cloud=OneTry), said="lead", seeds=(22, 77, 106)),
     "every rival counts as dead": Variant(
-        parts=Parts(cloud=NobodyLives), said="are bounded", seeds=(15, 54, 70)
+        parts=Parts(cloud=NobodyLives), said="are bounded", seeds=(22, 52, 54)
     ),
     "every rival counts as alive": Variant(
         parts=Parts(cloud=EverybodyLives), said="leads to ['eni-t1']", seeds=(115, 289, 388)
@@ -355,27 +455,38 @@ VARIANTS = {
         parts=Parts(cloud=FirstPage), said="lead", seeds=(2, 3, 5)
     ),
     "a restart claims again": Variant(
-        parts=Parts(kernel=MarkBlind), said="is marked to hold it", seeds=(110, 125, 177)
+        parts=Parts(kernel=MarkBlind), said="is marked to hold it", seeds=(110, 125, 152)
+    ),
+    "nobody asks whether a node or zone is to be left": Variant(
+        parts=Parts(place=NothingToLeave), said="should leave, and keeps", seeds=(100, 355, 491)
+    ),
+    "who should leave takes from who should leave": Variant(
+        parts=Parts(lease=OffersToAll), said="are allowed", seeds=(616, 934, 1174)
     ),
     "health is not heard of": Variant(
         parts=Parts(gate=_unheard), said="unwell", seeds=(106, 144, 191)
     ),
+    "throttling counts as failure": Variant(
+        parts=Parts(cloud=ThrottledFails), said="moves, where 1 are allowed", rows=("A7",)
+    ),
+    "a reading counts that is older than another's writes": Variant(
+        parts=_times(settle=-1e6), said="and the routes lead to", rows=("A12",)
+    ),
+    "what was in the pod is there for ever": Variant(
+        parts=Parts(kernel=NeverGone), said="and does not answer for", seeds=(1, 9, 25)
+    ),
+    "no source/dest check is seen": Variant(
+        parts=Parts(cloud=Unchecked), said="and does not answer for", seeds=(48, 115, 145)
+    ),
+    "a claim without an age": Variant(
+        parts=Parts(kernel=Ageless), said="leads to", seeds=(22, 124, 272)
+    ),
 }
 """By what they lack."""
-
-SHIPPED = {
-    "a look at the fence before the stall": "A8",
-    "no linger: what a cut link holds is sent when it heals": "A11",
-    "throttling counts as failure": "A7",
-    "a wave of what a reading showed wrong, instead of every route": "A12",
-    "a claim without an age": "B1",
-}
-"""What ships today, though it is broken, and the row that shows it. Who closes the row puts the
-part into a variant."""
 
 
 def caught(variant: Variant, seeds: Iterable[int]) -> Iterator[int]:
     """Give those of some schedules that catch a variant; `range(5000)` finds the first ones."""
     for seed in seeds:
-        if any(variant.said in p for p in play(drawn(seed, EVERY), variant.parts).problems):
+        if any(variant.said in p for p in play(variant.drawn(seed), variant.parts).problems):
             yield seed

@@ -11,12 +11,13 @@ from simulation.hub import Host, Hub
 from simulation.kubernetes import Heartbeats, KubeApi
 from simulation.marks import Marks
 from simulation.network import Network
+from simulation.places import Places
 from simulation.pod import SOUND, Node, Parts, Pod
 from vipmanager.core.election.record import generation_of
 from vipmanager.core.election.values import Generation, pod_of
 from vipmanager.core.lease import LeaseRecord
+from vipmanager.core.role_status import RoleStatus
 from vipmanager.core.settings import Settings
-from vipmanager.core.tenure import Tenure
 from vipmanager.core.values import (
     Address,
     CloudState,
@@ -32,7 +33,7 @@ from vipmanager.core.values import (
 from vipmanager.core.values import (
     Network as Cidr,
 )
-from vipmanager.engine.luck import LUCK
+from vipmanager.engine.jitter import JITTER
 
 ADDRESSES = (ip_address("192.168.0.1"), ip_address("192.168.0.2"))
 NODES = {"a": "a", "b": "b", "c": "a", "d": "b"}
@@ -63,7 +64,7 @@ class World:
 
     def __init__(self, seed: int = 0, *, tables: int = 2) -> None:
         LIVING.add(self)
-        LUCK.seed(seed)
+        JITTER.seed(seed)
         self.hub = Hub(seed)
         self.network = Network(self.hub)
         for service in ("ec2", "kube"):
@@ -73,14 +74,16 @@ class World:
         self.ec2 = Ec2(self.hub, self.network, self._vpc(tables), "ab")
         self.kube = KubeApi(self.hub, self.network, "ab")
         self.kube.changed.append(self._lease_changed)
+        self.kube.objects = lambda: [o for p in self.pods if (o := p.shown) is not None]
         self.heartbeats = Heartbeats(self.network)
+        self.places = Places()
         self.pods: list[Pod] = []
         self.acquired: list[Acquired] = []
         self.taken: list[Callable[[Acquired], None]] = []
         """Hear of each acquisition."""
         self.lost: dict[str, float] = {}
         """When each pod that ever held a Lease lost it; never, for one that holds."""
-        self.told: list[Callable[[Pod, Tenure], None]] = []
+        self.told: list[Callable[[Pod, RoleStatus], None]] = []
         """Hear of each change of a role."""
         self._holders: dict[tuple[str, Generation], str] = {}
         self.problems: list[str] = []
@@ -96,7 +99,10 @@ class World:
             letter,
             zone,
             Host(
-                self.hub, name, rate=1.0 + 0.01 * luck.uniform(-1, 1), offset=1000.0 * luck.random()
+                self.hub,
+                name,
+                rate=1.0 + 0.01 * luck.uniform(-1, 1),
+                offset=1000.0 * luck.random(),
             ),
         )
 
@@ -125,6 +131,8 @@ class World:
         parts: Parts = SOUND,
         checked: bool = False,
         init: bool = False,
+        asks: bool = False,
+        called: str = "",
     ) -> Pod:
         """Put a pod on a node; `start` it."""
         made = Pod(
@@ -136,6 +144,8 @@ class World:
             parts=parts,
             checked=checked,
             init=init,
+            asks=asks,
+            called=called,
         )
         self.pods.append(made)
         return made
@@ -185,6 +195,9 @@ class World:
         if node.down:
             node.down = False
             self.network.mend(node.name)
+            for pod in self.pods:
+                if pod.node is node and pod.gone:
+                    pod.unlist()
 
     def point(self, tables: Iterable[int], destination: Cidr, eni: EniId) -> None:
         """Point routes elsewhere, by a person's or another tool's hand."""

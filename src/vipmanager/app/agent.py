@@ -5,7 +5,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 
-from vipmanager.app.life import FAILED, OK, Life
+from vipmanager.app.lifecycle import FAILED, OK, Lifecycle
 from vipmanager.app.wiring import live
 from vipmanager.core.failures import Failure
 from vipmanager.core.settings import Mode, Settings
@@ -18,7 +18,7 @@ BUG = 70
 def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
     """Run the agent as the settings say; give the container's exit code."""
     log = Log(as_json=settings.log_json, level=settings.log_level)
-    life = Life(log)
+    life = Lifecycle(log)
 
     def begin() -> None:
         try:

@@ -4,19 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vipmanager.core.downward import this_pod
-from vipmanager.core.election.actions import Role
+from vipmanager.core.downward import holder_name, pod_in_zone, this_pod
+from vipmanager.core.election.record import POD, ZONE
+from vipmanager.core.election.role import Role
 from vipmanager.core.election.values import Generation
 from vipmanager.core.failures import Failure
 from vipmanager.core.findings import Finding
+from vipmanager.core.remote_finding import RemoteFinding
+from vipmanager.core.role_status import RoleStatus
 from vipmanager.core.settings import Settings
-from vipmanager.core.tenure import Tenure
-from vipmanager.core.told import Told
 from vipmanager.edges.control import NoAgent, ask
-from vipmanager.edges.kube import Kube
-from vipmanager.edges.lease import KubeLease
+from vipmanager.edges.kubernetes.client import READ_TIMEOUT, Kube
+from vipmanager.edges.kubernetes.lease import KubeLease
 
-_SUBJECTS = frozenset({"lease", "heartbeat", "pod"})
+_SUBJECTS = frozenset({"lease", "heartbeat", "pod", "node", "zone"})
 """What the election's findings are about."""
 
 
@@ -38,23 +39,24 @@ def role_of(status: Mapping[str, Any] | None) -> Role | None:
     return Role(election["role"]) if election else None
 
 
-def tenure_of(election: Mapping[str, Any]) -> Tenure:
+def role_status_of(election: Mapping[str, Any]) -> RoleStatus:
     """Read a status's `election` back."""
     number = election["generation"]
-    return Tenure(
+    return RoleStatus(
         role=Role(election["role"]),
         why=election["why"],
         generation=None if number is None else Generation("", number),
         settled=election["settled"],
         takeovers=election["takeovers"],
+        leaving=election["leaving"],
     )
 
 
-def plights_of(status: Mapping[str, Any] | None) -> tuple[Told, ...]:
+def election_findings_of(status: Mapping[str, Any] | None) -> tuple[RemoteFinding, ...]:
     """Give what an agent found about its election: only who takes part in it can tell."""
     if role_of(status) is None or status is None:
         return ()
-    return tuple(Told(f) for f in status.get("findings", ()) if f["subject"] in _SUBJECTS)
+    return tuple(RemoteFinding(f) for f in status.get("findings", ()) if f["subject"] in _SUBJECTS)
 
 
 def lease_of(settings: Settings, environ: Mapping[str, str], kube: Kube) -> tuple[str, KubeLease]:
@@ -65,11 +67,12 @@ def lease_of(settings: Settings, environ: Mapping[str, str], kube: Kube) -> tupl
     """
     namespace = settings.lease_namespace or this_pod(environ, lambda: kube.namespace).namespace
     name = settings.lease_name
-    return f"{namespace}/{name}", KubeLease(kube, namespace=namespace, name=name)
+    write = max(READ_TIMEOUT, settings.lease_seconds)
+    return f"{namespace}/{name}", KubeLease(kube, namespace=namespace, name=name, write=write)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
+class LeaseView:
     """The group's Lease, who holds it, and what this pod's agent is."""
 
     lease: str
@@ -77,6 +80,8 @@ class Seat:
     """None where no agent runs in this pod."""
     holder: str | None = None
     """An identity: pod UID and process."""
+    name: str = ""
+    """Its pod and zone, for people, where they are known."""
     known: bool = False
     """Whether somebody told who holds it."""
     findings: tuple[Finding, ...] = ()
@@ -91,7 +96,7 @@ class Seat:
         }
 
 
-def seat(settings: Settings, environ: Mapping[str, str]) -> Seat:
+def seat(settings: Settings, environ: Mapping[str, str]) -> LeaseView:
     """Ask the agent of this pod who holds the Lease; without one, the Kubernetes API."""
     try:
         status = agent()
@@ -99,9 +104,15 @@ def seat(settings: Settings, environ: Mapping[str, str]) -> Seat:
         if status is not None and role is not None:
             election = status["election"]
             holder = election["holder"]
-            return Seat(lease=election["lease"], role=role, holder=holder, known=True)
+            name = holder_name(election)
+            return LeaseView(
+                lease=election["lease"], role=role, holder=holder, name=name, known=True
+            )
         name, lease = lease_of(settings, environ, Kube(environ))
         record = lease.read()
     except Failure as failure:
-        return Seat(lease=settings.lease_name, findings=(failure.finding("lease"),))
-    return Seat(lease=name, holder=record.holder if record is not None else None, known=True)
+        return LeaseView(lease=settings.lease_name, findings=(failure.finding("lease"),))
+    if record is None or record.holder is None:
+        return LeaseView(lease=name, known=True)
+    named = pod_in_zone(record.annotations.get(POD, ""), record.annotations.get(ZONE, ""))
+    return LeaseView(lease=name, holder=record.holder, name=named, known=True)

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from vipmanager.app.health import checks
+from vipmanager.app.healthcheck import checks
 from vipmanager.core.actions import CloudAction
 from vipmanager.core.census import Entry, census, kin
-from vipmanager.core.election.actions import Role
+from vipmanager.core.election.role import Role
 from vipmanager.core.failures import Failure, Permanent
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Rate, Settings
@@ -25,6 +25,7 @@ from vipmanager.core.values import (
     VpcId,
 )
 from vipmanager.edges.aws.ec2 import Ec2
+from vipmanager.edges.downward import networks
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import IpRoute
 from vipmanager.edges.memory import MemoryKernel, MemoryMetadata
@@ -32,8 +33,9 @@ from vipmanager.edges.rehearsal import RehearsalCloud, RehearsalKernel
 from vipmanager.engine.checks import Gate
 from vipmanager.engine.inbox import Inbox
 from vipmanager.engine.pod_agent import Outside, PodAgent
+from vipmanager.engine.route_tables import RouteTables
+from vipmanager.engine.route_writer import Fence, Pace, RouteWriter
 from vipmanager.engine.threads import SystemClock, Threads
-from vipmanager.engine.wave import Fence, Pace, Wave
 from vipmanager.ports import Cloud, Kernel, Metadata
 
 PASSES = 4
@@ -57,7 +59,7 @@ class Worlds:
 def here(settings: Settings, environ: Mapping[str, str]) -> Worlds:
     """Give the worlds of the pod that this process runs in."""
     return Worlds(
-        kernel=IpRoute(),
+        kernel=IpRoute(networks=networks(settings.pod_addresses, environ)),
         metadata=Imds(allow_v1=settings.imds_v1, environ=environ),
         cloud=Ec2(route_role=settings.route_role),
         gate=Gate(checks(settings, SystemClock(), Threads(), _raise)),
@@ -171,10 +173,11 @@ class _Rehearsal:
             reporters=(self,),
             gate=worlds.gate,
         )
-        self._steering = self._agent.steering
-        if self._steering is not None:
-            self._steering.plights = ()  # only who takes part in the election has any
-            self._steering.become(role or Role.STANDBY)
+        self._armed = self._agent.armed
+        if self._armed is not None:
+            ownership = self._armed.ownership
+            ownership.election_findings = ()  # only who takes part in the election has any
+            ownership.become(role or Role.STANDBY)
 
     def report(self, report: Report) -> None:
         """Keep what a wave did."""
@@ -182,17 +185,17 @@ class _Rehearsal:
 
     def look(self, reason: str) -> Report:
         """Run one pass."""
-        found = self._agent.passes.run((reason,))
+        found = self._agent.reconciler.run((reason,))
         self.reports.append(found)
         return found
 
     def act(self, reason: str) -> bool:
         """Run one pass, and with a Lease take it and make the wave; tell if there is more to do."""
         found, before = self.look(reason), len(self.reports)
-        if self._steering is None:
+        if self._armed is None:
             return bool(found.done)
-        self._steering.become(Role.HOLDER)
-        self._steering.run(Fence(math.inf))
+        self._armed.ownership.become(Role.HOLDER)
+        self._armed.run(Fence(math.inf, SystemClock()))
         # A standby's pass does not show what its successor as holder finds wrong.
         return bool(found.done) or len(self.reports) > before or found.role is Role.STANDBY
 
@@ -235,6 +238,8 @@ def write(settings: Settings, cloud: Cloud, actions: Sequence[CloudAction]) -> t
     """Make cloud writes as the agent does, paced and retried; give what failed."""
     clock, tasks = SystemClock(), Threads()
     pace = Pace(settings.rate, clock)
-    wave = Wave(cloud, pace=pace, clock=clock, tasks=tasks, inbox=Inbox(tasks))
-    done = wave.run(actions)
+    writer = RouteWriter(
+        RouteTables(cloud), pace=pace, clock=clock, tasks=tasks, inbox=Inbox(tasks)
+    )
+    done = writer.run(actions)
     return tuple(d.failure for d in done if d.failure is not None)

@@ -4,30 +4,30 @@ import gc
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from vipmanager.app.health import checks
-from vipmanager.app.life import FAILED, OK, Life
+from vipmanager.app.healthcheck import checks
+from vipmanager.app.lifecycle import FAILED, OK, Lifecycle
+from vipmanager.app.process import Process
+from vipmanager.core.failures import Failure
 from vipmanager.core.findings import Kind
-from vipmanager.core.notice import Notice
+from vipmanager.core.notice import TerminationNotice
+from vipmanager.core.pod import primary_addresses
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Mode, Settings
-from vipmanager.edges.aws.ec2 import Ec2
 from vipmanager.edges.control import Control
+from vipmanager.edges.downward import networks
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.kernel import IpRoute, NetlinkWatch
 from vipmanager.edges.logs import Log, LogReporter
 from vipmanager.edges.notices import Notices
 from vipmanager.engine.checks import Gate
 from vipmanager.engine.loop import Ending
-from vipmanager.engine.passes import NETLINK
-from vipmanager.engine.pod_agent import Outside, PodAgent
-from vipmanager.engine.record import Record
-from vipmanager.engine.threads import SystemClock, Threads
-from vipmanager.engine.wave import Pace
-from vipmanager.ports import Clock, Reporter
+from vipmanager.engine.pod_agent import PodAgent
+from vipmanager.engine.reconciler import NETLINK
+from vipmanager.engine.status_store import StatusStore
+from vipmanager.ports import Kernel
 
 if TYPE_CHECKING:
-    from vipmanager.edges.events import PodEvents
-    from vipmanager.edges.kube import Kube
+    from vipmanager.edges.kubernetes.events import PodEvents
 
 LAST_EVENTS = 1.0
 """Seconds that an initContainer gives its last Kubernetes Events to arrive."""
@@ -40,57 +40,67 @@ class _Awake:
         gc.enable()
 
 
-def live(settings: Settings, life: Life, environ: Mapping[str, str]) -> int:
+def live(settings: Settings, life: Lifecycle, environ: Mapping[str, str]) -> int:
     """Live the whole life; give the exit code."""
-    tasks, clock, inbox, log = Threads(), SystemClock(), life.inbox, life.log
-    cloud = Ec2(route_role=settings.route_role)
-    # botocore takes longer to import than everything before its first call.
-    tasks.start("warm", lambda: _warm(cloud))
+    process = Process(settings, life.log, environ)
+    process.warm()
     # Subscribed before the first reading, so that no change falls between them.
-    watch = NetlinkWatch(lambda: inbox.put(NETLINK))
-    kernel = IpRoute(falls=watch.falls)
-    imds = Imds(allow_v1=settings.imds_v1, environ=environ)
-    outside = Outside(
-        kernel=kernel,
-        metadata=imds,
-        cloud=cloud,
-        clock=clock,
-        tasks=tasks,
-        pace=Pace(settings.rate, clock),
-    )
-    reporters: list[Reporter] = [LogReporter(log), _Awake()]
-    kube = _kube(environ) if settings.kubernetes_events or settings.leader_election else None
-    events = _events(kube, environ, log) if kube and settings.kubernetes_events else None
-    if events is not None:
-        reporters.append(events)
-    gate = Gate(checks(settings, clock, tasks, life.fail))
-    candidate = None
-    if kube and settings.leader_election:
-        from vipmanager.app.standby import Surroundings, candidacy  # noqa: PLC0415 - 200 ms
-
-        around = Surroundings(
-            environ=environ, kube=kube, kernel=kernel, log=log, events=events, failed=life.fail
-        )
-        candidate = candidacy(settings, around)
-    agent = PodAgent(
-        settings, outside, inbox=inbox, reporters=reporters, gate=gate, candidate=candidate
-    )
+    watch = NetlinkWatch(lambda: life.inbox.put(NETLINK))
+    kernel = IpRoute(falls=watch.falls, networks=networks(settings.pod_addresses, environ))
+    gate = Gate(checks(settings, process.clock, process.tasks, life.fail))
+    events = _events(process) if settings.kubernetes_events else None
+    agent = _agent(settings, process, kernel, life=life, gate=gate, events=events)
     if agent.election is not None:
-        life.leave = agent.election.leave
-        _heed_notices(imds, agent.election.leave, log)
+        life.hand_over = agent.election.stop
+        _heed_notices(process.imds, agent.election.stop, life.log)
     if settings.http_port:
-        _serve(settings, agent.record, clock)
+        _serve(settings, agent.store, process, kernel)
     gate.start()
     watch.start()
     if settings.mode is Mode.SIDECAR:
-        Control(obey=agent.record.obey, status=agent.record.document)
+        Control(obey=agent.store.obey, status=agent.store.document)
         agent.loop.sidecar()
         life.raise_bug()
         return OK
     ending, report = agent.loop.init()
     if events is not None:
         events.drain(LAST_EVENTS)
+    return _ended(ending, report, life.log)
+
+
+def _agent(
+    settings: Settings,
+    process: Process,
+    kernel: IpRoute,
+    *,
+    life: Lifecycle,
+    gate: Gate,
+    events: "PodEvents | None",
+) -> PodAgent:
+    """Give the agent of the pod with this kernel."""
+    lines = LogReporter(process.log)
+    candidate = None
+    if settings.leader_election:
+        from vipmanager.app.candidacy import candidacy  # noqa: PLC0415 - 200 ms
+
+        candidate = candidacy(settings, process, kernel, events=events, failed=life.fail)
+    return PodAgent(
+        settings,
+        process.outside(settings, kernel),
+        inbox=life.inbox,
+        reporters=[lines, _Awake(), *([events] if events is not None else [])],
+        told=lines.progress,
+        gate=gate,
+        candidate=candidate,
+    )
+
+
+def _ended(ending: Ending, report: Report, log: Log) -> int:
+    """Say how an initContainer's life ended; give its exit code."""
     if ending is Ending.CONVERGED:
+        return OK
+    if ending is Ending.UNVERIFIED:
+        log.line("warning", "ended", ending.value)
         return OK
     log.line("error", "ended", _verdict(ending, report))
     return FAILED
@@ -99,57 +109,53 @@ def live(settings: Settings, life: Life, environ: Mapping[str, str]) -> int:
 def _heed_notices(imds: Imds, leave: Callable[[], None], log: Log) -> None:
     """Hand over when AWS is about to take the instance away."""
 
-    def heard(notice: Notice) -> None:
+    def heard(notice: TerminationNotice) -> None:
         log.line("warning", "notice", f"{notice}: handing over")
         leave()
 
     Notices(read=imds.notices, heard=heard).start()
 
 
-def _serve(settings: Settings, record: Record, clock: Clock) -> None:
-    from vipmanager.edges.http import Probes  # noqa: PLC0415 - 20 ms, where it is asked for
+def _serve(settings: Settings, store: StatusStore, process: Process, kernel: Kernel) -> None:
+    from vipmanager.edges.http import EVERYWHERE, Probes  # noqa: PLC0415 - where it is asked for
+
+    try:
+        found = primary_addresses(kernel.read())
+    except Failure:
+        found = ()  # /status tells why the kernel can't be read
+    # One of the pod's addresses may still be tentative, and is not found then.
+    addresses = (*settings.pod_addresses, *found) or EVERYWHERE
 
     def metrics() -> bytes:
         from vipmanager.edges.metrics import Scrape, render  # noqa: PLC0415 - as above
 
-        now = clock.now()
         return render(
             Scrape(
-                status=record.status,
-                tally=record.tally,
-                buckets=record.buckets(),
-                now=now,
-                tenure=record.tenure,
-                troubles=record.troubles,
+                status=store.status,
+                tally=store.tally,
+                buckets=store.buckets(),
+                calls=process.calls.counted,
+                now=process.clock.now(),
+                wall=process.clock.wall(),
+                role_status=store.role_status,
+                drops=store.drops,
             )
         )
 
     Probes(
+        addresses=addresses,
         port=settings.http_port,
         resync=settings.resync,
-        status=lambda: record.status,
-        document=record.document,
+        status=lambda: store.status,
+        document=store.document,
         metrics=metrics,
     )
 
 
-def _kube(environ: Mapping[str, str]) -> "Kube":
-    from vipmanager.edges.kube import Kube  # noqa: PLC0415 - where it is asked for
+def _events(process: Process) -> "PodEvents":
+    from vipmanager.edges.kubernetes.events import PodEvents  # noqa: PLC0415 - where it is asked for
 
-    return Kube(environ)
-
-
-def _events(kube: "Kube", environ: Mapping[str, str], log: Log) -> "PodEvents":
-    from vipmanager.edges.events import PodEvents  # noqa: PLC0415 - where it is asked for
-
-    return PodEvents(kube, environ, say=log.line)
-
-
-def _warm(cloud: Ec2) -> None:
-    try:
-        cloud.warm()
-    except Exception:  # noqa: BLE001 - the first call meets it again, and translates it
-        return
+    return PodEvents(process.kube, process.environ, say=process.log.line)
 
 
 def _verdict(ending: Ending, report: Report) -> str:

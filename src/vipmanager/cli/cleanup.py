@@ -6,20 +6,27 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.text import Text
-
 from vipmanager.app import survey
 from vipmanager.cli.command import Commands, add_command, add_output
 from vipmanager.cli.keys import add_keys, settings
-from vipmanager.cli.scope import Scope, add_scope, scope
-from vipmanager.cli.terminal import BAD, GOOD, findings, print_json, show, table
+from vipmanager.cli.scope import Scope, add_scope, must_be_a_pod, scope
+from vipmanager.cli.terminal import (
+    BAD,
+    BLANK,
+    GOOD,
+    Block,
+    Table,
+    findings,
+    print_json,
+    show,
+    words,
+)
 from vipmanager.core.actions import DeleteRoute, KernelAction
 from vipmanager.core.census import of
 from vipmanager.core.cleanup import cleanup
-from vipmanager.core.desired import Desired
 from vipmanager.core.failures import Permanent
 from vipmanager.core.findings import Finding
-from vipmanager.core.plan import plan
+from vipmanager.core.plan import wipe
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import Address, EniId, VpcId
 from vipmanager.edges.control import NoAgent, ask
@@ -79,14 +86,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Show the plan, ask, delete, and look again."""
     wanted, environ = settings(arguments)
     target = _target(wanted, environ, scope(arguments))
-    todo = _plan(wanted, target, orphans=arguments.orphans)
+    todo = _plan(target, orphans=arguments.orphans)
     text = arguments.output == "text"
     if text:
-        _show(todo)
+        _show(todo, target)
     if (todo.deletions or todo.kernel) and not arguments.yes:
         _ask(todo)
     failures = _apply(wanted, target, todo)
-    left = _plan(wanted, target, orphans=arguments.orphans)
+    left = _plan(target, orphans=arguments.orphans)
     if text:
         _conclude(failures, left)
     else:
@@ -103,6 +110,7 @@ def _target(wanted: Settings, environ: Mapping[str, str], about: Scope) -> _Targ
         return _Target(
             worlds=worlds, vpcs=(about.vpc,), enis=about.enis, addresses=about.addresses, pod=False
         )
+    must_be_a_pod("cleanup", environ)
     report = survey.look(wanted, worlds)
     if not report.observed:
         raise Permanent(str(report.findings[0]))
@@ -115,17 +123,15 @@ def _target(wanted: Settings, environ: Mapping[str, str], about: Scope) -> _Targ
     )
 
 
-def _plan(wanted: Settings, target: _Target, *, orphans: bool) -> _Plan:
+def _plan(target: _Target, *, orphans: bool) -> _Plan:
     entries = survey.count(target.worlds.cloud, target.vpcs, target.enis) if target.vpcs else ()
     deletions, left = cleanup(of(entries, target.addresses), orphans=orphans)
-    kernel: tuple[KernelAction, ...] = ()
-    if target.pod:
-        kernel = plan(wanted, Desired(), target.worlds.kernel.read(), (), frozenset()).tidy
+    kernel = wipe(target.worlds.kernel.read()) if target.pod else ()
     return _Plan(deletions=deletions, kernel=kernel, findings=left)
 
 
 def _ask(todo: _Plan) -> None:
-    count = f"{len(todo.deletions)} routes in the VPC and {len(todo.kernel)} entries in the pod"
+    count = _count(todo)
     if not sys.stdin.isatty():
         raise Permanent(f"nothing was deleted: nobody can be asked about {count}", "add --yes")
     if input(f"Delete {count}? [y/N] ").strip().lower() not in {"y", "yes"}:
@@ -154,19 +160,33 @@ def _still(target: _Target, todo: _Plan) -> list[DeleteRoute]:
     return [d for d in todo.deletions if now.get((d.table, d.destination)) == d.before]
 
 
-def _show(todo: _Plan) -> None:
-    rows = [(str(a), a.reason) for a in (*todo.deletions, *todo.kernel)]
-    show(*([table("To delete", ("change", "why"), rows)] if rows else []), *findings(todo.findings))
+def _show(todo: _Plan, target: _Target) -> None:
+    count = _count(todo)
+    blocks: list[Block] = [words(f"TO DELETE: {count}" if count else "NOTHING TO DELETE")]
+    blocks += findings(todo.findings)
+    rows = [*_rows(todo.deletions), *_rows(todo.kernel)]
+    if rows:
+        title = f"In {', '.join(target.vpcs)}" + (" and in the pod" if target.pod else "")
+        blocks += [BLANK, Table(title=title, columns=("change", "why"), rows=rows)]
+    show(*blocks, BLANK)
+
+
+def _rows(actions: Sequence[DeleteRoute] | Sequence[KernelAction]) -> list[tuple[str, str]]:
+    return sorted((str(a), a.reason) for a in actions)
+
+
+def _count(todo: _Plan) -> str:
+    """Say how much is deleted; nothing for nothing."""
+    parts = ((len(todo.deletions), "routes in the VPC"), (len(todo.kernel), "entries in the pod"))
+    return " and ".join(f"{n} {what}" for n, what in parts if n)
 
 
 def _conclude(failures: Sequence[str], left: _Plan) -> None:
-    rest = len(left.deletions) + len(left.kernel)
+    count = _count(left)
     verdict = (
-        Text(f"Left of ours: {rest} entries.", style=BAD)
-        if rest
-        else Text("Nothing of ours is left.", style=GOOD)
+        words(f"LEFT of ours: {count}", BAD) if count else words("Nothing of ours is left.", GOOD)
     )
-    show(*(Text(f, style=BAD) for f in failures), verdict)
+    show(*(words(f, BAD) for f in failures), verdict)
 
 
 def _document(todo: _Plan, failures: Sequence[str], left: _Plan) -> dict[str, object]:

@@ -1,18 +1,29 @@
 """`vipmanager doctor`: what stands between a pod and its floating IPs, and what to do about it."""
 
 import argparse
-import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from rich.console import RenderableType
 from rich.text import Text
 
-from vipmanager.cli.command import Commands, add_command, add_output
+from vipmanager.cli.command import Commands, add_command, add_output, complain
 from vipmanager.cli.keys import add_keys, settings
-from vipmanager.cli.scope import add_scope, scope
-from vipmanager.cli.terminal import BAD, GOOD, QUIET, print_json, show, table
-from vipmanager.core.failures import Failure
+from vipmanager.cli.scope import add_scope, must_be_a_pod, scope
+from vipmanager.cli.terminal import (
+    BAD,
+    BLANK,
+    GOOD,
+    QUIET,
+    UNSURE,
+    Block,
+    Table,
+    Words,
+    print_json,
+    remedy,
+    show,
+    words,
+)
+from vipmanager.core.failures import Failure, Permanent
 from vipmanager.doctor import readings
 from vipmanager.doctor.check import Result, Severity
 from vipmanager.doctor.examine import examine
@@ -36,13 +47,14 @@ examples:
   AWS_REGION=eu-central-1 vipmanager doctor --vpc vpc-1 --floating-ip 192.168.0.1 --eni eni-1
 """
 
-_STYLES = {
-    "ok": GOOD,
-    "skipped": QUIET,
-    Severity.INFO.value: "",
-    Severity.WARNING.value: "yellow",
-    Severity.ERROR.value: BAD,
+_SHOWN = {
+    "ok": ("ok", GOOD),
+    "skipped": ("skipped", QUIET),
+    Severity.INFO.value: ("ok", ""),
+    Severity.WARNING.value: ("WARNING", UNSURE),
+    Severity.ERROR.value: ("FAILED", BAD),
 }
+"""The state of a check, for people."""
 
 
 def add(commands: Commands) -> None:
@@ -55,7 +67,12 @@ def add(commands: Commands) -> None:
         examples=_EPILOG,
     )
     add_output(parser)
-    add_scope(parser)
+    add_scope(parser).add_argument(
+        "--namespace",
+        default="",
+        metavar="NAME",
+        help="ask kubectl whether this namespace admits the pod",
+    )
     add_keys(parser)
     parser.set_defaults(run=run)
 
@@ -66,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         patient = _patient(arguments)
     except (SettingsError, Failure) as error:
         for problem in getattr(error, "problems", (error,)):
-            print(f"vipmanager doctor: {problem}", file=sys.stderr)
+            complain("doctor", str(problem))
         return UNUSABLE
     results = examine(CHECKS, patient)
     errors = any(r.failed for r in results)
@@ -78,39 +95,57 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _patient(arguments: argparse.Namespace) -> readings.Readings:
-    wanted, environ = settings(arguments)
+    wanted, environ = settings(arguments, foreign=False)  # a check tells
     about = scope(arguments)
     if about.vpc is None:
+        if arguments.namespace:
+            raise Permanent("--namespace needs --vpc", "name the VPC too: --vpc vpc-...")
+        must_be_a_pod("doctor", environ)
         return readings.here(wanted, environ)
-    return readings.elsewhere(wanted, about.vpc, about.pairs())
+    return readings.elsewhere(wanted, about.vpc, about.pairs(), arguments.namespace)
 
 
-def _shown(results: Sequence[Result]) -> list[RenderableType]:
-    rows = [(r.check.code, Text(r.state, style=_STYLES[r.state]), _what(r)) for r in results]
-    parts: list[RenderableType] = [table("Checks", ("check", "state", "what"), rows), ""]
+def _shown(results: Sequence[Result]) -> Iterator[Block]:
+    """Give the verdict, what is wrong and what to do, and then every check."""
+    yield _verdict(results)
+    yield BLANK
+    for result in sorted(results, key=_by_weight):
+        yield from _findings(result)
+    rows = []
     for result in results:
-        parts += _findings(result)
-    counts = Counter(r.state for r in results)
-    order = (*(s.value for s in reversed(Severity)), "skipped", "ok")
-    summary = ", ".join(f"{state} {counts[state]}" for state in order if counts[state])
-    errors = any(r.failed for r in results)
-    return [*parts, Text(f"{len(results)} checks: {summary}", style=BAD if errors else GOOD)]
+        word, style = _SHOWN[result.state]
+        rows.append((result.check.code, Text(word, style), result.said))
+    yield Table(title="Checks", columns=("check", "state", "what is so"), rows=rows)
 
 
-def _what(result: Result) -> str:
-    if result.skipped:
-        return result.skipped
-    if result.state == "ok" and result.seen.note:
-        return result.seen.note
-    return result.check.title
+def _verdict(results: Sequence[Result]) -> Words:
+    counts = Counter(_SHOWN[r.state][0] for r in results)
+    said = {
+        "FAILED": f"{counts['FAILED']} of {len(results)} checks",
+        "WARNING": f"{counts['WARNING']} warn",
+        "ok": f"{counts['ok']} checks are right",
+        "skipped": f"{counts['skipped']} skipped",
+    }
+    rest = ", ".join(text for word, text in said.items() if word != "FAILED" and counts[word])
+    if counts["FAILED"]:
+        return words(f"FAILED: {said['FAILED']}; {rest}", BAD)
+    if counts["WARNING"]:
+        return words(f"WARNING: nothing failed; {rest}", UNSURE)
+    return words(f"HEALTHY: {rest}", GOOD)
 
 
-def _findings(result: Result) -> list[RenderableType]:
-    lines: list[RenderableType] = []
-    for each in result.seen.troubles:
+def _by_weight(result: Result) -> int:
+    order = (Severity.ERROR, Severity.WARNING, Severity.INFO)
+    return order.index(result.severity) if result.severity is not None else len(order)
+
+
+def _findings(result: Result) -> Iterator[Block]:
+    for each in result.seen.issues:
+        _, style = _SHOWN[each.severity.value]
         text = f"{each.severity.value}: {result.check.code}: {each.what}"
-        lines.append(Text(text, style=_STYLES[each.severity.value]))
-        remedy = result.check.remedy(each)
-        if remedy:
-            lines.append(Text(f"  -> {remedy}"))
-    return [*lines, Text(f"  why: {result.check.why}", style=QUIET), ""] if lines else []
+        yield words(text, style, hang=4)
+        if result.check.remedy(each):
+            yield remedy(result.check.remedy(each))
+    if result.seen.issues:
+        yield words(f"  why: {result.check.why}", QUIET, hang=7)
+        yield BLANK

@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from vipmanager import __version__
+from vipmanager.cli import installed
+from vipmanager.cli.command import HelpFormatter, complain
 from vipmanager.core.failures import Failure
+from vipmanager.core.text import printable
 from vipmanager.edges.settings import SettingsError
 
 FAILED = 1
 """Exit code of a command that could not do its work."""
+UNUSABLE = 2
+"""Exit code of a command line that can't be run, as argparse has it."""
 
 _SAMPLE = ["/bin/sh", "-c", "/app/script.sh"]
 """The container's `args` in manifests of the AWS sample; there is no shell, and they mean `run`."""
@@ -25,11 +30,9 @@ _MODULES = {
     "cleanup": "cleanup",
     "yield": "orders",
     "claim": "orders",
-    "demo": "demo",
-    "lab": "lab",
     "completion": "completion",
 }
-"""The module of each command, in the order of the help."""
+"""The module of each command of the agent, in the order of the help."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,19 +40,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words == _SAMPLE:
         words = ["run"]
-    arguments = parser(words).parse_args(words)
     try:
-        code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()  # here also what --help printed
     except BrokenPipeError:
         # The reader went away; what is left to flush has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _run(words: Sequence[str]) -> int:
+    try:
+        arguments = parser(words).parse_args(words)
+    except installed.CommandError as error:
+        complain(error.command, str(error))
+        return UNUSABLE
+    try:
+        code: int = arguments.run(arguments)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if arguments.debug:
             raise
         for line in _lines(error):
-            print(f"vipmanager {arguments.command}: {line}", file=sys.stderr)
+            complain(arguments.command, line)
         return FAILED
     return code
 
@@ -62,7 +78,7 @@ def _lines(error: Exception) -> Sequence[str]:
         case Failure():
             return [str(error)]
         case _:
-            first = str(error).partition("\n")[0] or type(error).__name__
+            first = printable(str(error).partition("\n")[0]) or type(error).__name__
             return [f"{first} (vipmanager --debug shows where)"]
 
 
@@ -76,6 +92,7 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         prog="vipmanager",
         description="Keeps a floating IP reachable when its pod moves to another "
         "Availability Zone.",
+        formatter_class=HelpFormatter,
     )
     whole.add_argument(
         "--debug", action="store_true", help="show the traceback of an unexpected error"
@@ -86,6 +103,8 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     modules = [_MODULES[named]] if named in _MODULES else dict.fromkeys(_MODULES.values())
     for module in modules:
         import_module(f"vipmanager.cli.{module}").add(commands)
+    if named not in _MODULES:
+        installed.add(commands, named)
     if named != "run":
         gc.enable()
     return whole

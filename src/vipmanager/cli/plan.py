@@ -1,19 +1,29 @@
 """`vipmanager plan`: what `run` would change, and why."""
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from rich.console import RenderableType
-from rich.text import Text
-
 from vipmanager.app import survey
-from vipmanager.app.election import Seat, seat
+from vipmanager.app.election import LeaseView, seat
 from vipmanager.cli.command import Commands, add_command, add_output
 from vipmanager.cli.keys import add_keys, settings
-from vipmanager.cli.scope import add_scope, scope
-from vipmanager.cli.terminal import BAD, GOOD, findings, print_json, show, table
+from vipmanager.cli.scope import add_scope, must_be_a_pod, scope
+from vipmanager.cli.terminal import (
+    BAD,
+    BLANK,
+    GOOD,
+    UNSURE,
+    Block,
+    Table,
+    Words,
+    findings,
+    print_json,
+    show,
+    words,
+)
 from vipmanager.core.actions import (
     Action,
     CloudAction,
@@ -22,7 +32,7 @@ from vipmanager.core.actions import (
     DisableSourceDestCheck,
     ReplaceRoute,
 )
-from vipmanager.core.election.actions import Role
+from vipmanager.core.election.role import Role
 from vipmanager.core.findings import Kind
 from vipmanager.core.report import Report
 
@@ -30,8 +40,8 @@ NOTHING, ERROR, CHANGES = 0, 1, 2
 
 _DESCRIPTION = """\
 Show every change that `vipmanager run` would make now, in the pod and in the VPC, and the routes
-after it. Nothing is written. The code that decides is the agent's own. With LeaderElection the
-changes in the VPC are those of a pod that holds the Lease, whether this one does or not.
+after this plan. Nothing is written. The code that decides is the agent's own. With LeaderElection
+the changes in the VPC are those of a pod that holds the Lease, whether this one does or not.
 
 Exit code: 0 nothing to change, 2 changes, 1 something is wrong (and then nothing may be right).
 """
@@ -63,11 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
     wanted, environ = settings(arguments)
     about = scope(arguments)
     if about.vpc is None:
+        must_be_a_pod("plan", environ)
         worlds = survey.here(wanted, environ)
         held = seat(wanted, environ) if wanted.leader_election else None
     else:
         worlds = survey.elsewhere(wanted, about.vpc, about.pairs())
-        held = Seat(lease=wanted.lease_name) if wanted.leader_election else None
+        held = LeaseView(lease=wanted.lease_name) if wanted.leader_election else None
     reports = survey.rehearse(wanted, worlds, held.role if held is not None else None)
     # In a pod that was only named, nothing can be said about its kernel.
     actions = _actions(reports, kernel=about.vpc is None)
@@ -105,7 +116,7 @@ def _actions(reports: Sequence[Report], *, kernel: bool) -> tuple[Action, ...]:
     return tuple(found)
 
 
-def _document(last: Report, actions: Sequence[Action], held: Seat | None) -> dict[str, object]:
+def _document(last: Report, actions: Sequence[Action], held: LeaseView | None) -> dict[str, object]:
     return {
         "election": held.document() if held is not None else None,
         "floatingIPs": [ip.document() for ip in last.floating],
@@ -123,36 +134,64 @@ def _document(last: Report, actions: Sequence[Action], held: Seat | None) -> dic
     }
 
 
-def _show(last: Report, actions: Sequence[Action], held: Seat | None) -> None:
+def _show(last: Report, actions: Sequence[Action], held: LeaseView | None) -> None:
     pod = [a for a in actions if not isinstance(a, CloudAction)]
     vpc = [a for a in actions if isinstance(a, CloudAction)]
-    parts: list[RenderableType] = [] if held is None else [_holder(held), ""]
-    for title, group in (("In the pod", pod), ("In the VPC", vpc)):
+    blocks: list[Block] = [_verdict(last, len(pod), len(vpc))]
+    if held is not None:
+        blocks.append(words(_holder(held)))
+    blocks += [*findings(last.findings), BLANK]
+    for title, group in (("In the VPC", vpc), ("In the pod", pod)):
         if group:
             rows = [(str(a), a.reason) for a in group]
-            parts += [table(title, ("change", "why"), rows), ""]
+            blocks += [Table(title=title, columns=("change", "why"), rows=rows), BLANK]
     if last.judged:
-        parts += [table("After it", ("route table", "destination", "target"), _after(last)), ""]
-    summary = f"Changes: {len(pod)} in the pod, {len(vpc)} in the VPC."
-    wrong = last.of_kind(Kind.FAILED, Kind.REFUSED)
+        columns = ("destination", "target", "route tables")
+        blocks.append(Table(title="Routes after this plan", columns=columns, rows=_after(last)))
+    show(*blocks)
+
+
+def _verdict(last: Report, pod: int, vpc: int) -> Words:
+    wrong = len(last.of_kind(Kind.FAILED, Kind.REFUSED))
+    changes = f"{vpc} in the VPC, {pod} in the pod"
+    if not last.observed:
+        return words("UNKNOWN: without a look at the pod and at EC2 there is no plan", BAD)
     if wrong:
-        summary += f" Problems: {len(wrong)}."
-    show(*parts, *findings(last.findings), Text(summary, BAD if wrong else GOOD))
+        said = f"{wrong} problem{'s' if wrong > 1 else ''}"
+        return words(
+            f"PROBLEMS: {said} that no change of this plan solves. Changes: {changes}", BAD
+        )
+    if pod or vpc:
+        return words(f"CHANGES: {changes}", UNSURE)
+    if last.waiting:
+        return words("NOTHING TO CHANGE yet", UNSURE)
+    return words("NOTHING TO CHANGE", GOOD)
 
 
-def _holder(held: Seat) -> str:
+def _holder(held: LeaseView) -> str:
     """Say whose changes these are."""
     if held.role is Role.HOLDER:
         who = "This pod holds it."
     elif held.known:
-        who = f"{held.holder or 'Nobody'} holds it."
+        who = f"{held.name or held.holder or 'NOBODY'} holds it."
     else:
         who = "Who holds it is not known here."
     return f"LeaderElection: the changes in the VPC are the holder's of Lease {held.lease}. {who}"
 
 
 def _after(last: Report) -> list[tuple[str, str, str]]:
+    """Give a row for each destination and target, with the tables that have it."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for judged in last.judged:
+        target = str(judged.route.target) if judged.route else "none"
+        key = str(judged.steer.destination), target
+        rows.setdefault(key, []).append(judged.steer.table)
+    total = Counter(str(j.steer.destination) for j in last.judged)
     return [
-        (j.steer.table, str(j.steer.destination), str(j.route.target) if j.route else "none")
-        for j in last.judged
+        (
+            destination,
+            target,
+            f"all {len(tables)}" if len(tables) == total[destination] else ", ".join(tables),
+        )
+        for (destination, target), tables in rows.items()
     ]

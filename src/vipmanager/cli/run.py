@@ -6,7 +6,7 @@ import sys
 from typing import NoReturn
 
 from vipmanager.app import agent
-from vipmanager.cli.command import Commands, add_command
+from vipmanager.cli.command import Commands, add_command, complain
 from vipmanager.cli.keys import add_keys, settings
 from vipmanager.edges.settings import SettingsError
 
@@ -34,7 +34,8 @@ def add(commands: Commands) -> None:
         description=_DESCRIPTION,
         examples=_EPILOG,
     )
-    add_keys(parser)
+    parser.usage = "vipmanager run [-h] [--peers N=LIST]... [--KEY VALUE]..."
+    add_keys(parser, listed=True)
     parser.set_defaults(run=run)
 
 
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> NoReturn:
         wanted, environ = settings(arguments)
     except SettingsError as error:
         for problem in error.problems:
-            print(f"vipmanager: {problem}", file=sys.stderr)
+            complain("run", problem)
         sys.exit(_USAGE)
     code = agent.run(wanted, environ)
     sys.stdout.flush()

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from vipmanager.core.failures import Permanent
+from vipmanager.core.failures import Failure, Permanent
 from vipmanager.core.values import Address, EniId, VpcId
+from vipmanager.edges.kernel import IpRoute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +33,56 @@ class Scope:
         return dict(zip(self.addresses, enis, strict=True))
 
 
-def add_scope(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
+_GATEWAYS = {ip_address("169.254.1.1"), ip_address("fe80::1")}
+"""Where the VPC CNI leads a pod's default routes (amazon-vpc-cni-k8s, docs/cni-proposal.md)."""
+
+_ELSEWHERE = {
+    "status": "--vpc ID",
+    "cleanup": "--vpc ID --floating-ip ADDRESS",
+    "plan": "--vpc ID --floating-ip ADDRESS --eni ID",
+    "doctor": "--vpc ID --floating-ip ADDRESS --eni ID",
+}
+"""What each command needs outside of a pod."""
+
+
+def must_be_a_pod(command: str, environ: Mapping[str, str]) -> None:
+    """See whether this process runs in a pod, before anything is asked that only a pod can tell.
+
+    Raises:
+        Permanent: it does not.
+    """
+    if environ.get("KUBERNETES_SERVICE_HOST"):  # every container of a cluster has it
+        return
+    try:
+        routes = IpRoute().read().routes
+    except Failure:
+        return  # what is broken is said by who needs it
+    known = {r.gateway for r in routes} | {r.destination.network_address for r in routes}
+    if known.isdisjoint(_GATEWAYS):
+        raise Permanent(
+            "this is no pod",
+            f"use --vpc: AWS_REGION=REGION vipmanager {command} {_ELSEWHERE[command]}; or type it "
+            f"in a pod: kubectl exec POD -c vipmanager -- vipmanager {command}",
+        )
+
+
+def add_scope(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options; give their group, for those of one command."""
     group = parser.add_argument_group(
-        "outside of a pod", "needs AWS_REGION and credentials; the pod is not looked at"
+        "outside of a pod", "These need AWS_REGION and credentials; no pod is looked at."
     )
     group.add_argument("--vpc", metavar="ID", help="the VPC to look at")
     group.add_argument(
         "--floating-ip", action="append", default=[], metavar="ADDRESS", help="may be repeated"
     )
     group.add_argument(
-        "--eni", action="append", default=[], metavar="ID", help="of the floating IP of its place"
+        "--eni",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="the ENI for the matching --floating-ip",
     )
+    return group
 
 
 def scope(arguments: argparse.Namespace) -> Scope:

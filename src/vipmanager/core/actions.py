@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from vipmanager.core.values import (
     MAIN_TABLE,
     Address,
+    DesiredRoute,
     EniId,
     KernelRoute,
     Network,
@@ -12,6 +13,7 @@ from vipmanager.core.values import (
     RouteKind,
     RouteTableId,
     Target,
+    TargetKind,
 )
 
 
@@ -80,15 +82,37 @@ class AddAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateRoute:
-    """Create a VPC route that is absent."""
-
-    table: RouteTableId
-    destination: Network
-    eni: EniId
+class _WriteRoute:
+    steer: DesiredRoute
+    """What it makes so."""
     reason: str
     repair: bool = False
     """Whether it takes back what we hold."""
+
+    @property
+    def table(self) -> RouteTableId:
+        """Where it is written."""
+        return self.steer.table
+
+    @property
+    def destination(self) -> Network:
+        """What is routed."""
+        return self.steer.destination
+
+    @property
+    def eni(self) -> EniId:
+        """Where it leads."""
+        return self.steer.eni
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRoute(_WriteRoute):
+    """Create a VPC route that is absent."""
+
+    @property
+    def replaces(self) -> EniId | None:
+        """The ENI that the route is taken from."""
+        return None
 
     def __str__(self) -> str:
         """Show what changes, and where."""
@@ -96,20 +120,22 @@ class CreateRoute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceRoute:
+class ReplaceRoute(_WriteRoute):
     """Point an existing VPC route at another ENI, without a gap."""
 
-    table: RouteTableId
-    destination: Network
-    eni: EniId
-    before: Target
-    reason: str
-    repair: bool = False
-    """Whether it takes back what we hold."""
+    before: Target | None
+    """None where EC2 has said that there is one, and nobody has read which."""
+
+    @property
+    def replaces(self) -> EniId | None:
+        """The ENI that the route is taken from, as far as it is known."""
+        before = self.before
+        return EniId(before.id) if before and before.kind is TargetKind.ENI else None
 
     def __str__(self) -> str:
         """Show what changes, and where."""
-        return f"{self.destination} in {self.table}: {self.before} -> {self.eni}"
+        before = self.before or "unread"
+        return f"{self.destination} in {self.table}: {before} -> {self.eni}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +162,16 @@ class DisableSourceDestCheck:
     def __str__(self) -> str:
         """Show what changes."""
         return f"{self.eni}: source/dest check on -> off"
+
+
+def turned(write: CreateRoute | ReplaceRoute) -> CreateRoute | ReplaceRoute:
+    """Give the write that fits where EC2 says that there is a route after all, or that there isn't.
+
+    Nothing was read in between: it takes the place of whatever is there now.
+    """
+    if isinstance(write, ReplaceRoute):
+        return CreateRoute(steer=write.steer, reason=write.reason, repair=write.repair)
+    return ReplaceRoute(steer=write.steer, before=None, reason=write.reason, repair=write.repair)
 
 
 KernelAction = AddAddress | AddRule | RemoveRule | AddRoute | RemoveRoute
@@ -167,4 +203,6 @@ def show_route(route: KernelRoute) -> str:
 def show_rule(rule: PolicyRule) -> str:
     """Write a rule in iproute2's words (ip-rule(8))."""
     source = rule.source if rule.source is not None else "all"
-    return f"from {source} lookup {rule.table} priority {rule.priority} protocol {rule.protocol}"
+    to = f" to {rule.destination}" if rule.destination is not None else ""
+    does = "unreachable" if rule.refuses else f"lookup {rule.table}"
+    return f"from {source}{to} {does} priority {rule.priority} protocol {rule.protocol}"

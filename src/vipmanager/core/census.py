@@ -32,6 +32,8 @@ class Entry:
     """A route of this tool's kind."""
 
     table: RouteTableId
+    name: str
+    """The table's tag Name; empty where it has none."""
     route: CloudRoute
     eni: Eni | None
     """None where EC2 does not know it any more."""
@@ -41,6 +43,7 @@ class Entry:
         """Give it as JSON values."""
         return {
             "table": self.table,
+            "tableName": self.name or None,
             "destination": str(self.route.destination),
             "target": self.route.target.id,
             "instance": self.eni.instance if self.eni else None,
@@ -96,7 +99,7 @@ def census(
             holding = Holding.LIVE
         else:
             holding = Holding.ORPHAN
-        found.append(Entry(table=table.id, route=route, eni=eni, holding=holding))
+        found.append(Entry(table=table.id, name=table.name, route=route, eni=eni, holding=holding))
     return tuple(found)
 
 

@@ -1,16 +1,29 @@
 """What shall be: from settings and facts to routes, rules and steers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from vipmanager.core.diverted import ahead
 from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.floating import floating, floats
-from vipmanager.core.pod import attach, managed, numbered
+from vipmanager.core.places import unknown_zone
+from vipmanager.core.pod import (
+    attach,
+    left_alone,
+    macs,
+    managed,
+    misnumbered,
+    numbered,
+    with_peers,
+)
 from vipmanager.core.podnet import wanted
 from vipmanager.core.settings import Settings
 from vipmanager.core.tables import peers_first, select
+from vipmanager.core.unanswered import unanswered
 from vipmanager.core.values import (
     CloudState,
+    DesiredRoute,
     Eni,
     EniId,
     FloatingIP,
@@ -18,10 +31,10 @@ from vipmanager.core.values import (
     KernelState,
     Network,
     NodeMetadata,
+    PodInterface,
     PolicyRule,
     RouteTable,
     RouteTableId,
-    Steer,
     VpcId,
 )
 
@@ -47,13 +60,20 @@ class Desired:
     rules: tuple[PolicyRule, ...] = ()
     tables: tuple[RouteTable, ...] = ()
     """The selected tables, in the order in which they are written."""
-    steers: tuple[Steer, ...] = ()
+    steers: tuple[DesiredRoute, ...] = ()
     findings: tuple[Finding, ...] = ()
+    aside: tuple[str, ...] = ()
+    """The pod's interfaces that are left alone."""
 
     @property
     def destinations(self) -> tuple[tuple[Network, EniId], ...]:
         """Each destination with its ENI, once."""
         return tuple(dict.fromkeys((f.destination, f.eni) for f in self.floating))
+
+    @property
+    def names(self) -> Mapping[RouteTableId, str]:
+        """The selected tables' tags Name, of those that have one."""
+        return MappingProxyType({t.id: t.name for t in self.tables if t.name})
 
     @property
     def by_id(self) -> Mapping[RouteTableId, RouteTable]:
@@ -63,10 +83,11 @@ class Desired:
 
 def desired(settings: Settings, facts: Facts) -> Desired:
     """Decide what shall be."""
-    interfaces = managed(facts.kernel, settings.interfaces)
-    attachments, findings = attach(
-        numbered(interfaces), facts.node, facts.cloud.enis, settings=settings
-    )
+    kernel = facts.kernel
+    interfaces = managed(kernel, settings.interfaces, macs(facts.node, facts.cloud.enis))
+    numbers = numbered(interfaces)
+    attachments, findings = attach(numbers, facts.node, facts.cloud.enis, settings=settings)
+    attachments, misplaced = with_peers(attachments, numbers, settings)
     ips, problems = floating(
         attachments,
         settings=settings,
@@ -75,26 +96,53 @@ def desired(settings: Settings, facts: Facts) -> Desired:
     )
     findings += problems
     routes, rules, problems = wanted(
-        facts.kernel, attachments, ips, settings=settings, subnets=facts.cloud.subnets
+        kernel, attachments, ips, settings=settings, subnets=facts.cloud.subnets
     )
-    findings += problems
+    silent = tuple(unanswered(kernel, attachments, ips, settings))
+    wrong = misnumbered(attachments, numbers, settings)
+    if silent and wrong is not None:
+        misplaced = (wrong,)
+    first = ahead(kernel, ips, routes)
+    findings += (*problems, *misplaced, *silent, *first.findings)
     tables: list[RouteTable] = []
     for vpc in dict.fromkeys(ip.vpc for ip in ips):
         chosen, problems = select(facts.cloud.tables, vpc, settings)
         tables += peers_first(chosen, facts.cloud.subnets, settings)
         findings += problems
+    aside = left_alone(kernel, interfaces)
     if not any(floats(a.address, settings) for i in interfaces for a in i.addresses):
-        names = ", ".join(i.name for i in interfaces) or "only its primary"
-        findings += (find(Condition.NO_FLOATING_IP, "pod", interfaces=names),)
+        findings += (_nothing(kernel, interfaces, aside),)
+    findings += unknown_zone(settings.preferred_zone, facts.cloud.subnets)
+    if kernel.networks.problem:
+        findings += (find(Condition.NETWORKS_UNREAD, "pod", what=kernel.networks.problem),)
     return Desired(
         floating=ips,
         enis=tuple({a.eni.id: a.eni for a in attachments}.values()),
-        routes=routes,
-        rules=rules,
+        routes=(*routes, *first.routes),
+        rules=(*rules, *first.rules),
         tables=tuple(tables),
         steers=_steers(tables, ips),
         findings=findings,
+        aside=tuple(i.name for i in aside),
     )
+
+
+def _nothing(
+    kernel: KernelState, interfaces: Sequence[PodInterface], aside: Sequence[PodInterface]
+) -> Finding:
+    """Say why there is nothing to steer."""
+    asked = kernel.networks.wanted
+    if (
+        asked
+        and not kernel.networks.attached
+        and not {i.name for i in kernel.interfaces} & {*asked}
+    ):
+        return find(Condition.NOT_ATTACHED, "pod", interfaces=", ".join(asked))
+    names = ", ".join(i.name for i in interfaces) or "only its primary"
+    strangers = ", ".join(i.name for i in aside if i.addresses)
+    if strangers:
+        names += f"; left alone, as no network interface of the node: {strangers}"
+    return find(Condition.NO_FLOATING_IP, "pod", interfaces=names)
 
 
 def _vpc_networks(cloud: CloudState) -> dict[VpcId, tuple[Network, ...]]:
@@ -105,11 +153,11 @@ def _vpc_networks(cloud: CloudState) -> dict[VpcId, tuple[Network, ...]]:
     return networks
 
 
-def _steers(tables: list[RouteTable], ips: tuple[FloatingIP, ...]) -> tuple[Steer, ...]:
+def _steers(tables: list[RouteTable], ips: tuple[FloatingIP, ...]) -> tuple[DesiredRoute, ...]:
     # Table by table: the first table is whole before the second begins.
     return tuple(
         dict.fromkeys(
-            Steer(table=t.id, destination=ip.destination, eni=ip.eni)
+            DesiredRoute(table=t.id, destination=ip.destination, eni=ip.eni)
             for t in tables
             for ip in ips
             if ip.vpc == t.vpc and ip.ready

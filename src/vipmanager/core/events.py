@@ -53,11 +53,11 @@ class Event:
     """Seconds since 1970."""
 
 
-Told = frozenset[tuple[Condition, str]]
+Posted = frozenset[tuple[Condition, str]]
 """Findings that already have their Event, by condition and subject."""
 
 
-def occurrences(report: Report, told: Told) -> tuple[tuple[Occurrence, ...], Told]:
+def occurrences(report: Report, told: Posted) -> tuple[tuple[Occurrence, ...], Posted]:
     """Give what a pass is worth, and what is told after it.
 
     A finding is told when it comes; one that goes and comes back is told again.
@@ -85,15 +85,17 @@ def _moved(report: Report) -> Iterator[Occurrence]:
     for (destination, eni), fates in written.items():
         good, bad = sum(fates), len(fates) - sum(fates)
         if good:
-            tables = f"{good} route table{'' if good == 1 else 's'}"
-            text = f"{destination} now points at {eni} in {tables}, {report.seconds:.1f} s"
+            share = f"{good} of {good + bad}" if bad else str(good)
+            tables = f"{share} route table{'' if good + bad == 1 else 's'}"
+            text = f"{destination} now points at {eni}, this pod's, in {tables}"
+            text += f" ({report.seconds:.1f} s)"
             text += f"; {bad} could not be written" if bad else ""
             yield Occurrence(reason=Reason.MOVED, subject=str(destination), message=text)
 
 
 def _lost(new: list[Finding]) -> Iterator[Occurrence]:
     for finding in new:
-        if finding.condition is Condition.DISPLACED:
+        if finding.condition.value.loses:
             yield Occurrence(
                 reason=Reason.LOST, subject=finding.subject, message=_cut(str(finding))
             )
@@ -103,7 +105,7 @@ def _refused(new: list[Finding]) -> Iterator[Occurrence]:
     """One for each condition: a wrong selection of tables is one mistake, not fifty."""
     alike: dict[Condition, list[Finding]] = {}
     for finding in new:
-        if finding.condition is not Condition.DISPLACED:
+        if not finding.condition.value.loses:
             alike.setdefault(finding.condition, []).append(finding)
     for condition, findings in alike.items():
         more = f" (and {len(findings) - 1} more like it)" if len(findings) > 1 else ""

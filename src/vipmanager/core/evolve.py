@@ -29,7 +29,7 @@ from vipmanager.core.values import (
     RouteTableId,
     World,
     eni_target,
-    order,
+    sort_key,
 )
 
 
@@ -107,7 +107,7 @@ def _set(
     def pointed(t: RouteTable) -> RouteTable:
         others = [r for r in t.routes if r.destination != destination or r.propagated]
         return replace(
-            t, routes=tuple(sorted([*others, *added], key=lambda r: order(r.destination)))
+            t, routes=tuple(sorted([*others, *added], key=lambda r: sort_key(r.destination)))
         )
 
     return replace(cloud, tables=tuple(pointed(t) if t.id == table else t for t in cloud.tables))

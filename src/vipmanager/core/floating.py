@@ -5,7 +5,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 from vipmanager.core.findings import Condition, Finding, find
-from vipmanager.core.pod import Attachment
+from vipmanager.core.pod import Attachment, why_down
 from vipmanager.core.settings import Pattern, Settings
 from vipmanager.core.values import (
     Address,
@@ -17,7 +17,7 @@ from vipmanager.core.values import (
     VpcId,
     covers,
     host,
-    order,
+    sort_key,
 )
 
 RESERVED = tuple(ip_network(n) for n in ("169.254.168.0/22", "fd00:ec2::/32"))
@@ -71,7 +71,7 @@ def _unusable(attachment: Attachment, address: Address, state: AddressState) -> 
     name = attachment.interface.name
     if state is AddressState.DUPLICATE:
         return find(Condition.ADDRESS_DUPLICATE, address, address=address, interface=name)
-    if address in attachment.eni.addresses:
+    if attachment.eni.owns(address):
         return find(
             Condition.ADDRESS_OWNED,
             address,
@@ -84,8 +84,9 @@ def _unusable(attachment: Attachment, address: Address, state: AddressState) -> 
 
 def _unready(attachment: Attachment, address: Address, state: AddressState) -> Finding | None:
     name = attachment.interface.name
-    if not attachment.interface.up:
-        return find(Condition.INTERFACE_DOWN, name, interface=name)
+    down = why_down(attachment.interface)
+    if down is not None:
+        return find(Condition.INTERFACE_DOWN, name, interface=name, state=down[0], command=down[1])
     if state is AddressState.TENTATIVE:
         return find(Condition.ADDRESS_TENTATIVE, address, address=address, interface=name)
     if state is AddressState.LOST:
@@ -183,10 +184,10 @@ def _one_claimant_each(
                 subnet_hint=" in a subnet of its own" if pattern is Pattern.SUBNET else "",
             )
         )
-    kept.sort(key=lambda ip: (order(ip.destination), int(ip.address), ip.interface))
+    kept.sort(key=lambda ip: (sort_key(ip.destination), int(ip.address), ip.interface))
     return tuple(kept), tuple(findings)
 
 
 def occupants(destination: Network, enis: Iterable[Eni]) -> tuple[Eni, ...]:
-    """List the ENIs with an address inside a destination."""
-    return tuple(e for e in enis if any(covers(destination, a) for a in e.addresses))
+    """List the ENIs that live inside a destination."""
+    return tuple(e for e in enis if e.lives_in(destination))

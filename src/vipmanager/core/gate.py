@@ -8,12 +8,12 @@ any other repair              made           nobody else answers there, and a si
 
 from dataclasses import replace
 
-from vipmanager.core.claim import Judged, Judgement, Standing, Verdict, standing
 from vipmanager.core.findings import Finding
 from vipmanager.core.values import EniId
+from vipmanager.core.verdict import Decision, RouteDecision, RouteState, Verdict, standing
 
 
-def held_back(judgement: Judgement, why: Finding, *, lost: frozenset[EniId]) -> Judgement:
+def held_back(judgement: Decision, why: Finding, *, gone: frozenset[EniId]) -> Decision:
     """Let the writes wait that would take something, and say why.
 
     They wait rather than being refused, so that no mark makes a hold of a claim that is open.
@@ -21,13 +21,13 @@ def held_back(judgement: Judgement, why: Finding, *, lost: frozenset[EniId]) -> 
     Args:
         judgement: what would be done otherwise.
         why: what keeps the gate closed.
-        lost: ENIs known to be gone.
+        gone: ENIs that carry nothing any more.
     """
     return replace(
         judgement,
         judged=tuple(
             replace(j, verdict=Verdict.WAIT, reason=f"held back: {j.reason}")
-            if _takes(j, lost)
+            if _takes(j, gone)
             else j
             for j in judgement.judged
         ),
@@ -35,8 +35,8 @@ def held_back(judgement: Judgement, why: Finding, *, lost: frozenset[EniId]) -> 
     )
 
 
-def _takes(judged: Judged, lost: frozenset[EniId]) -> bool:
+def _takes(judged: RouteDecision, gone: frozenset[EniId]) -> bool:
     if judged.verdict is not Verdict.WRITE:
         return False
-    rival = standing(judged.route, judged.steer.eni, lost) is Standing.RIVAL
+    rival = standing(judged.route, judged.steer.eni, gone) is RouteState.RIVAL
     return rival or not judged.repair

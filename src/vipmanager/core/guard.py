@@ -39,34 +39,63 @@ def guard(
     *,
     settings: Settings,
     subnets: Iterable[Subnet],
-    enis: Iterable[Eni],
+    enis: Iterable[Eni] | None,
 ) -> Plan:
     """Take out every write that is not ours to make.
 
     The rules stand apart from the planner on purpose: a mistake there must not reach a route
     table.
+
+    Args:
+        plan: what the planner wants.
+        want: what shall be.
+        settings: what the operator allows.
+        subnets: of the VPC.
+        enis: who lives in the subnets that would be captured (`captures`); None where nobody knows.
     """
-    enis = tuple(enis)
     occupied = (
         _occupied(plan, want, enis, tuple(subnets)) if settings.pattern is Pattern.SUBNET else {}
     )
     findings: list[Finding] = list(plan.findings)
     findings += occupied.values()
-    steer: list[CloudAction] = []
-    for action in plan.steer:
+
+    def ours(action: CloudAction) -> bool:
         if isinstance(action, RouteWrite) and action.destination in occupied:
-            continue
+            return False
         refused = _refuse(action, want, want.by_id)
-        if refused is None:
-            steer.append(action)
-        else:
+        if refused is not None:
             findings.append(refused)
-    return replace(
+        return refused is None
+
+    checked = replace(
         plan,
         prepare=tuple(a for a in plan.prepare if _ours(a)),
-        steer=tuple(steer),
+        steer=tuple(a for a in plan.steer if ours(a)),
         tidy=tuple(a for a in plan.tidy if _ours(a)),
-        findings=tuple(dict.fromkeys(findings)),
+        spare=tuple(a for a in plan.spare if ours(a)),
+    )
+    return _capped(
+        replace(checked, findings=tuple(dict.fromkeys(findings))), settings.max_route_writes
+    )
+
+
+def _capped(plan: Plan, most: int) -> Plan:
+    """Take every route out of a plan that would write more of them than a person has allowed.
+
+    A part of it would leave a floating IP in some of its tables.
+    """
+    writes = [a for a in plan.steer if isinstance(a, RouteWrite)]
+    if len(writes) <= most:
+        return plan
+    tables = len({a.table for a in writes})
+    found = find(
+        Condition.TOO_MANY_WRITES, "MaxRouteWrites", count=len(writes), tables=tables, limit=most
+    )
+    return replace(
+        plan,
+        steer=tuple(a for a in plan.steer if not isinstance(a, RouteWrite)),
+        spare=(),
+        findings=(*plan.findings, found),
     )
 
 
@@ -126,19 +155,29 @@ def _ours(action: KernelAction) -> bool:
 
 
 def _occupied(
-    plan: Plan, want: Desired, enis: tuple[Eni, ...], subnets: tuple[Subnet, ...]
+    plan: Plan, want: Desired, enis: Iterable[Eni] | None, subnets: tuple[Subnet, ...]
 ) -> dict[Network, Finding]:
-    """Refuse the first capture of a subnet in which an ENI lives.
+    """Refuse the first capture of a subnet in which an ENI lives, or may live.
 
     Where a route exists already the traffic is captured, and a stray ENI must not block a
     failover.
     """
     refused: dict[Network, Finding] = {}
+    known = None if enis is None else tuple(enis)
     for destination in captures(plan, want):
-        inside = occupants(destination, enis)
-        if inside:
+        inside = occupants(destination, known) if known is not None else ()
+        if inside or known is None:
             subnet = next((s.id for s in subnets if destination in s.networks), "?")
             address = next(ip.address for ip in want.floating if ip.destination == destination)
+        if known is None:
+            refused[destination] = find(
+                Condition.SUBNET_UNREAD,
+                destination,
+                subnet=subnet,
+                destination=destination,
+                address=address,
+            )
+        elif inside:
             refused[destination] = find(
                 Condition.SUBNET_OCCUPIED,
                 destination,

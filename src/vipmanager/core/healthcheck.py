@@ -136,7 +136,7 @@ class AppHealth(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
+class HealthState:
     """The state after some checks."""
 
     health: AppHealth = AppHealth.UNKNOWN
@@ -145,18 +145,18 @@ class Pulse:
     streak: int = 0
     """Checks in a row that contradict `health`."""
 
-    def passed(self, *, rise: int) -> "Pulse":
+    def passed(self, *, rise: int) -> "HealthState":
         """Give the state after a check that passed."""
         return self._after(AppHealth.HEALTHY, "it passed its check", needed=rise)
 
-    def failed(self, why: str, *, fall: int) -> "Pulse":
+    def failed(self, why: str, *, fall: int) -> "HealthState":
         """Give the state after a check that failed."""
         needed = 1 if self.health is AppHealth.UNKNOWN else fall
         return self._after(AppHealth.UNHEALTHY, why, needed=needed)
 
-    def _after(self, health: AppHealth, why: str, *, needed: int) -> "Pulse":
+    def _after(self, health: AppHealth, why: str, *, needed: int) -> "HealthState":
         if health is self.health:
-            return Pulse(health=health, why=why)
+            return HealthState(health=health, why=why)
         if self.streak + 1 < needed:
             return replace(self, streak=self.streak + 1)
-        return Pulse(health=health, why=why)
+        return HealthState(health=health, why=why)

@@ -1,6 +1,6 @@
 """Heartbeat messages as datagrams: what is in them, who may have sent them, and how often.
 
-    vipm | version | kind | sequence | number | third | sender | to | uid | seal
+    vipm | version | kind | sequence | number | third | sender | to | last | seal
 
     sequence   counts the sender's datagrams, whatever is in them
     number     of the probe
@@ -8,12 +8,16 @@
                of a reply: the transitions of its generation
     sender     pod UID and nonce, as in the Lease
     to         whose probe is answered; empty in a probe
-    uid        of a reply: of its generation's Lease
+    last       of a probe: seconds between two of them; of a reply: the uid of its generation's
+               Lease, and behind a space, where it answers a probe, the holder's clock
     seal       the first half of HMAC-SHA256 over all that is before it
 
 Numbers have 8 bytes, in network order; texts have a byte of length before them. With the key of a
 Secret the seal proves that the sender knows it. Without one the key is empty: then it tells
 corruption and strangers' datagrams, and whoever can send to the port can forge it.
+
+Version 0.1.0 sends no interval and no clock, and hears those who do: it does not look at a probe's
+last text, and at a reply's only where the reply answers no probe. So it is one version still.
 
 RFC 2104 allows an HMAC to be cut to half of its length; a window over sequences is how IPsec
 tells a replayed packet from a late one (RFC 4303, section 3.4.3).
@@ -24,6 +28,7 @@ import struct
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
+from math import isfinite
 from typing import Final
 
 from vipmanager.core.election.values import Generation, Message, Probe, Reply
@@ -41,7 +46,7 @@ _SEAL = 16
 _TEXT = 255
 
 
-class Trouble(Enum):
+class DropReason(Enum):
     """Why something was not sent, not taken or not heard; the value is a metric's label."""
 
     MALFORMED = "malformed"
@@ -62,7 +67,7 @@ class Trouble(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """How often a trouble was met, and with whom last."""
+    """How often something was dropped, or not sent, and with whom last."""
 
     number: int
     last: str
@@ -71,9 +76,9 @@ class Count:
 class Dropped(Exception):
     """A datagram that is not taken."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.value)
-        self.trouble = trouble
+    def __init__(self, reason: DropReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +98,16 @@ def encode(datagram: Datagram, key: bytes) -> bytes:
         ValueError: a name in it is longer than 255 bytes, or a number than 8.
     """
     match datagram.message:
-        case Probe(sender=sender, number=number, heard=third):
-            kind, uid = _PROBE, ""
-        case Reply(sender=sender, number=number, generation=generation):
-            kind, uid, third = _REPLY, generation.uid, generation.transitions
+        case Probe(sender=sender, number=number, last_reply=third, interval=interval):
+            kind, last = _PROBE, _seconds_text(interval)
+        case Reply(sender=sender, number=number, generation=generation, clock=clock):
+            kind, last, third = _REPLY, generation.uid, generation.transitions
+            last += f" {_seconds_text(clock)}" if number else ""
     try:
         head = _HEAD.pack(_MAGIC, _VERSION, kind, datagram.sequence, number, third)
     except struct.error as error:
         raise ValueError(f"{datagram}: {error}") from error
-    body = head + b"".join(map(_text, (sender, datagram.to, uid)))
+    body = head + b"".join(map(_text, (sender, datagram.to, last)))
     return body + _seal(body, key)
 
 
@@ -113,20 +119,37 @@ def decode(data: bytes, key: bytes) -> Datagram:
     """
     body, seal = data[:-_SEAL], data[-_SEAL:]
     if not _HEAD.size <= len(body) < LONGEST or not body.startswith(_MAGIC):
-        raise Dropped(Trouble.MALFORMED)
+        raise Dropped(DropReason.MALFORMED)
     if not hmac.compare_digest(seal, _seal(body, key)):
-        raise Dropped(Trouble.UNAUTHENTIC)
+        raise Dropped(DropReason.UNAUTHENTIC)
     _, version, kind, sequence, number, third = _HEAD.unpack_from(body)
     try:
-        sender, to, uid = _texts(body[_HEAD.size :])
+        sender, to, last = _texts(body[_HEAD.size :])
     except (ValueError, IndexError):
-        raise Dropped(Trouble.MALFORMED) from None
-    if version != _VERSION or kind not in {_PROBE, _REPLY} or not sender:
-        raise Dropped(Trouble.MALFORMED)
+        raise Dropped(DropReason.MALFORMED) from None
+    printed = (sender + to + last).isprintable()  # they are shown, and stand in the Lease
+    if version != _VERSION or kind not in {_PROBE, _REPLY} or not sender or not printed:
+        raise Dropped(DropReason.MALFORMED)
     if kind == _PROBE:
-        return Datagram(message=Probe(sender=sender, number=number, heard=third), sequence=sequence)
-    reply = Reply(sender=sender, number=number, generation=Generation(uid, third))
+        probe = Probe(sender=sender, number=number, last_reply=third, interval=_seconds(last))
+        return Datagram(message=probe, sequence=sequence)
+    uid, space, clock = last.rpartition(" ") if number else (last, "", "")
+    generation = Generation(uid if space else last, third)
+    reply = Reply(sender=sender, number=number, generation=generation, clock=_seconds(clock))
     return Datagram(message=reply, sequence=sequence, to=to)
+
+
+def _seconds_text(seconds: float | None) -> str:
+    return "" if seconds is None else repr(seconds)
+
+
+def _seconds(text: str) -> float | None:
+    """Read what `_seconds_text` gives; anything else is another version's, and means nothing."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if isfinite(seconds) else None
 
 
 def _seal(body: bytes, key: bytes) -> bytes:
@@ -167,8 +190,10 @@ class Window:
         if ahead > 0:
             taken = (self.taken << min(ahead, WIDTH)) | 1
             return Window(highest=sequence, taken=taken & ((1 << WIDTH) - 1))
+        if -ahead >= WIDTH:  # looked at first: a far one would make a number of gigabytes
+            return None
         bit = 1 << -ahead
-        if -ahead >= WIDTH or self.taken & bit:
+        if self.taken & bit:
             return None
         return Window(highest=self.highest, taken=self.taken | bit)
 

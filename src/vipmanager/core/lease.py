@@ -37,4 +37,7 @@ def micro_time(wall: float) -> str:
 
 
 class Gone(Transient):
-    """A watch can't resume where it was: the changes since then are forgotten (HTTP 410)."""
+    """A watch can't resume where it was.
+
+    The changes since then are forgotten (HTTP 410), or the API ended it with another error.
+    """

@@ -3,13 +3,15 @@
 import json
 from dataclasses import dataclass
 
+from vipmanager.core.text import printable
+
 _LEAVING = {"Terminated", "Warmed:Terminated", "Warmed:Stopped", "Warmed:Hibernated"}
 """Target states of an Auto Scaling instance in which its pods do not run. `Detached` and
 `Standby` leave it running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class TerminationNotice:
     """The instance will be gone."""
 
     what: str
@@ -22,7 +24,7 @@ class Notice:
         return self.what if self.when is None else f"{self.what} at {self.when}"
 
 
-def interruption(text: str) -> Notice:
+def interruption(text: str) -> TerminationNotice:
     """Read `spot/instance-action`.
 
     Raises:
@@ -36,14 +38,14 @@ def interruption(text: str) -> Notice:
     if not isinstance(action, str) or not action:
         raise ValueError("no action")
     when = document.get("time")
-    return Notice(
-        what=f"EC2 will {action[:40]} this Spot Instance",
-        when=when[:40] if isinstance(when, str) else None,
+    return TerminationNotice(
+        what=f"EC2 will {printable(action, 40)} this Spot Instance",
+        when=printable(when, 40) if isinstance(when, str) else None,
     )
 
 
-def departure(state: str | None) -> Notice | None:
+def departure(state: str | None) -> TerminationNotice | None:
     """Read `autoscaling/target-lifecycle-state`; None where the instance stays."""
     if state not in _LEAVING:
         return None
-    return Notice(what=f"its Auto Scaling group moves this instance to {state}")
+    return TerminationNotice(what=f"its Auto Scaling group moves this instance to {state}")

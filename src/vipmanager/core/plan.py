@@ -18,9 +18,8 @@ from vipmanager.core.actions import (
     ReplaceRoute,
     RouteWrite,
 )
-from vipmanager.core.claim import Judged, Verdict
 from vipmanager.core.desired import Desired
-from vipmanager.core.findings import Condition, Finding, find
+from vipmanager.core.findings import READING, Condition, Finding, find
 from vipmanager.core.podnet import PROTOCOL, held_mark
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import (
@@ -31,8 +30,9 @@ from vipmanager.core.values import (
     KernelState,
     Network,
     PolicyRule,
-    order,
+    sort_key,
 )
+from vipmanager.core.verdict import RouteDecision, Scope, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +45,14 @@ class Plan:
     prepare: tuple[KernelAction, ...] = ()
     steer: tuple[CloudAction, ...] = ()
     tidy: tuple[KernelAction, ...] = ()
+    spare: tuple[RouteWrite, ...] = ()
+    """For routes that a reading shows right, or that wait for EC2 to show them: what the holder of
+    a Lease writes where that reading is not new enough to be relied on."""
     findings: tuple[Finding, ...] = ()
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """All of it."""
+        """All that is to be done now."""
         return (*self.prepare, *self.steer, *self.tidy)
 
 
@@ -57,8 +60,10 @@ def plan(
     settings: Settings,
     want: Desired,
     kernel: KernelState,
-    judged: Sequence[Judged],
+    judged: Sequence[RouteDecision],
     held: frozenset[tuple[Network, EniId]],
+    *,
+    kept: frozenset[KernelRoute] = frozenset(),
 ) -> Plan:
     """Plan all writes.
 
@@ -68,6 +73,7 @@ def plan(
         kernel: what is in the pod.
         judged: a verdict for each steer.
         held: the destinations whose mark shall be in the pod.
+        kept: marks that stay, though their destination is not wanted: what is lost is told by them.
     """
     additions, findings = _additions(want, kernel, held)
     prepare = [*_restorations(kernel), *additions]
@@ -89,33 +95,42 @@ def plan(
                     )
                 )
     steer += [_write(j) for j in judged if j.verdict is Verdict.WRITE]
+    shown = {Verdict.RIGHT, Verdict.WAIT} if settings.leader_election else set()
     # EC2 and IMDS lag: an interface whose ENI nobody shows right now keeps what it has.
     unsure = any(f.condition is Condition.ENI_NOT_YET for f in want.findings)
     return Plan(
         prepare=tuple(prepare),
         steer=tuple(steer),
-        tidy=() if unsure else tuple(_removals(want, kernel, held)),
+        tidy=() if unsure else tuple(_removals(want, kernel, held, kept)),
+        spare=tuple(_write(j) for j in judged if j.verdict in shown),
         findings=tuple(findings),
     )
 
 
-def _write(judged: Judged) -> RouteWrite:
+def within(plan: Plan, scope: Scope) -> Plan:
+    """Take out what a pass may not do."""
+    match scope:
+        case Scope.ALL:
+            return plan
+        case Scope.ROUTES:
+            return replace(plan, prepare=(), tidy=())
+        case Scope.NOTHING:
+            return Plan(findings=(*plan.findings, find(Condition.YIELDED, "pod")))
+        case Scope.CREATES | Scope.BLIND:
+            created = tuple(a for a in plan.steer if isinstance(a, CreateRoute))
+            findings = plan.findings
+            if created and scope is Scope.BLIND:
+                tables = ", ".join(dict.fromkeys(a.table for a in created))
+                findings += (find(Condition.BLIND, READING, count=len(created), tables=tables),)
+            return replace(plan, steer=created, findings=findings)
+
+
+def _write(judged: RouteDecision) -> RouteWrite:
     steer, route = judged.steer, judged.route
     if route is None:
-        return CreateRoute(
-            table=steer.table,
-            destination=steer.destination,
-            eni=steer.eni,
-            reason=judged.reason,
-            repair=judged.repair,
-        )
+        return CreateRoute(steer=steer, reason=judged.reason, repair=judged.repair)
     return ReplaceRoute(
-        table=steer.table,
-        destination=steer.destination,
-        eni=steer.eni,
-        before=route.target,
-        reason=judged.reason,
-        repair=judged.repair,
+        steer=steer, before=route.target, reason=judged.reason, repair=judged.repair
     )
 
 
@@ -127,7 +142,7 @@ def _restorations(kernel: KernelState) -> list[KernelAction]:
             prefix_length=a.prefix_length,
             reason="the link took it along when it went down",
         )
-        for interface in kernel.interfaces
+        for interface in sorted(kernel.interfaces, key=lambda i: i.name)
         if interface.up
         for a in interface.addresses
         if a.state is AddressState.LOST
@@ -137,7 +152,7 @@ def _restorations(kernel: KernelState) -> list[KernelAction]:
 def _marks(held: frozenset[tuple[Network, EniId]]) -> tuple[KernelRoute, ...]:
     return tuple(
         held_mark(destination, eni)
-        for destination, eni in sorted(held, key=lambda h: (order(h[0]), h[1]))
+        for destination, eni in sorted(held, key=lambda h: (sort_key(h[0]), h[1]))
     )
 
 
@@ -178,23 +193,40 @@ def _additions(
     return [*aside, *rules, *(a for a in routes if a.route.table == MAIN_TABLE)], findings
 
 
-def _removals(
-    want: Desired, kernel: KernelState, held: frozenset[tuple[Network, EniId]]
-) -> list[KernelAction]:
-    keep_routes = {r.key for r in (*want.routes, *_marks(held))}
-    keep_rules = {_way(r) for r in want.rules}
+def wipe(kernel: KernelState) -> tuple[RemoveRule | RemoveRoute, ...]:
+    """Remove every rule and route of ours from the pod, whatever they tell."""
     reason = "no longer wanted"
-    return [
+    return (
         *(
             RemoveRule(rule=rule, reason=reason)
             for rule in sorted(kernel.rules, key=_rule_order)
-            if rule.protocol == PROTOCOL and _way(rule) not in keep_rules
+            if rule.protocol == PROTOCOL
         ),
         *(
             RemoveRoute(route=route, reason=reason)
-            for route in sorted(kernel.routes, key=lambda r: (r.table, order(r.destination)))
-            if route.protocol == PROTOCOL and route.key not in keep_routes
+            for route in sorted(kernel.routes, key=lambda r: (r.table, sort_key(r.destination)))
+            if route.protocol == PROTOCOL
         ),
+    )
+
+
+def _removals(
+    want: Desired,
+    kernel: KernelState,
+    held: frozenset[tuple[Network, EniId]],
+    kept: frozenset[KernelRoute],
+) -> list[KernelAction]:
+    keep_routes = {r.key for r in (*want.routes, *_marks(held), *kept)}
+    keep_rules = {_way(r) for r in want.rules}
+    return [
+        action
+        for action in wipe(kernel)
+        if not (
+            _way(action.rule) in keep_rules
+            if isinstance(action, RemoveRule)
+            # The age of the claim is the pod's, whatever is wanted.
+            else action.route.key in keep_routes or action.route.table == podnet.OPENED_TABLE
+        )
     ]
 
 

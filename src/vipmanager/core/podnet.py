@@ -3,13 +3,16 @@
     priority  rule                                        why
     8600      from <primary pod address> lookup 8601      a peer network that covers the node must
                                                           not pull kubelet's probes out of net1
-    8610      from <floating IP> lookup 86000+ifindex     source-based routing (UseSBR)
+    8610      from <floating IP> lookup 86000+ifindex     source-based routing (UseSBR); and peers
+                                                          that a later rule of another program
+                                                          would answer elsewhere
 
     table            holds
     254 (main)       a route per peer, through the ENI subnet's gateway
     8600             one `throw` per floating IP held: the mark that survives a restart
     8601             a copy of the primary interface's routes
-    86000+ifindex    a default route through that interface (UseSBR)
+    8602             one `throw default`, whose metric tells when this pod's claim was opened
+    86000+ifindex    a default route through that interface (UseSBR), or routes of such peers
 
 Everything of ours carries protocol number 86; nothing else is ever changed. The numbers keep
 clear of the CNI `sbr` plugin, which counts its tables from 100.
@@ -33,12 +36,13 @@ from vipmanager.core.values import (
     KernelRoute,
     KernelState,
     Network,
+    PodInterface,
     PolicyRule,
     RouteKind,
     Subnet,
     covers,
     host,
-    order,
+    sort_key,
 )
 
 PROTOCOL = 86
@@ -47,6 +51,7 @@ SOURCE_PRIORITY = 8610
 PRIORITIES = range(8600, 8700)
 HELD_TABLE = 8600
 PRIMARY_TABLE = 8601
+OPENED_TABLE = 8602
 SOURCE_TABLES = 86_000
 
 IPV6_GATEWAY = IPv6Address("fe80:ec2::1")
@@ -84,6 +89,33 @@ def held_mark(destination: Network, eni: EniId) -> KernelRoute:
         protocol=PROTOCOL,
         kind=RouteKind.THROW,
     )
+
+
+def held_marks(kernel: KernelState) -> tuple[KernelRoute, ...]:
+    """Give the marks that are in the pod."""
+    return tuple(r for r in kernel.routes if r.table == HELD_TABLE and r.protocol == PROTOCOL)
+
+
+def opened_mark(now: float) -> KernelRoute:
+    """Build the mark that says when this pod's claim was opened.
+
+    Args:
+        now: seconds of CLOCK_MONOTONIC, which every process of a node counts from the same start
+            (clock_gettime(2)), in a container too.
+    """
+    return KernelRoute(
+        destination=_DEFAULTS[4],
+        table=OPENED_TABLE,
+        metric=max(1, int(now)),
+        protocol=PROTOCOL,
+        kind=RouteKind.THROW,
+    )
+
+
+def opened_at(kernel: KernelState) -> float | None:
+    """Give the seconds of CLOCK_MONOTONIC at which this pod's claim was opened, if it is told."""
+    told = [r.metric for r in kernel.routes if r.table == OPENED_TABLE and r.protocol == PROTOCOL]
+    return float(min(told)) if told else None
 
 
 def is_mark(action: Action) -> bool:
@@ -125,7 +157,6 @@ def wanted(
         more, more_rules = _keep_primary(kernel)
         routes += more
         rules += more_rules
-    findings += _peers_without_interface(attachments, settings)
     return _dedup(routes), tuple(dict.fromkeys(rules)), tuple(findings)
 
 
@@ -182,54 +213,71 @@ def _source_routing(
 def _peer_routes(
     kernel: KernelState, attachment: Attachment, subnet: Subnet | None, settings: Settings
 ) -> tuple[list[KernelRoute], list[Finding]]:
-    interface = attachment.interface
     key = f"Intf{attachment.number}Peers"
-    ready = [a.address for a in interface.addresses if a.state is AddressState.READY]
-    coming = [a.address for a in interface.addresses if a.state in _COMING]
     routes: list[KernelRoute] = []
     findings: list[Finding] = []
     for peer in settings.peers.get(attachment.number, ()):
         cut = _cut_off(kernel, peer, settings)
-        source = next((a for a in ready if a.version == peer.version), None)
+        source = _source(attachment.interface, peer)
+        gateway = _gateway(peer.version, subnet)
         if cut is not None:
+            protected, address = cut
             findings.append(
                 find(
                     Condition.PEER_CUTS_OFF,
                     key,
                     key=key,
                     peer=peer,
-                    protected=cut[0],
-                    address=cut[1],
+                    protected=protected,
+                    address=address,
                     primary=primary(kernel),
                 )
             )
         elif source is None:
-            if interface.up and not any(a.version == peer.version for a in coming):
-                findings.append(
-                    find(
-                        Condition.PEER_FAMILY,
-                        key,
-                        key=key,
-                        peer=peer,
-                        version=peer.version,
-                        interface=interface.name,
-                    )
-                )
-        elif (gateway := _gateway(peer.version, subnet)) is None:
+            findings += _without_source(attachment.interface, key, peer)
+        elif gateway is None:
             findings.append(_no_gateway(attachment, peer))
-        elif interface.up:
-            routes.append(
-                KernelRoute(
-                    destination=peer,
-                    gateway=gateway,
-                    device=interface.name,
-                    source=source,
-                    metric=_metric(peer.version),
-                    protocol=PROTOCOL,
-                    on_link=True,
-                )
-            )
+        elif attachment.interface.up:
+            routes.append(_peer_route(attachment.interface, peer, source, gateway))
     return routes, findings
+
+
+def _source(interface: PodInterface, peer: Network) -> Address | None:
+    """Give the address that answers a peer; one that is deprecated where there is no other."""
+    preferred = sorted(interface.addresses, key=lambda a: a.deprecated)
+    ready = (a.address for a in preferred if a.state is AddressState.READY)
+    return next((a for a in ready if a.version == peer.version), None)
+
+
+def _without_source(interface: PodInterface, key: str, peer: Network) -> list[Finding]:
+    """Say that nothing answers a peer, unless an address of its family is still coming."""
+    coming = (a.address for a in interface.addresses if a.state in _COMING)
+    if not interface.up or any(a.version == peer.version for a in coming):
+        return []
+    return [
+        find(
+            Condition.PEER_FAMILY,
+            key,
+            key=key,
+            peer=peer,
+            version=peer.version,
+            interface=interface.name,
+        )
+    ]
+
+
+def _peer_route(
+    interface: PodInterface, peer: Network, source: Address, gateway: Address
+) -> KernelRoute:
+    return KernelRoute(
+        destination=peer,
+        gateway=gateway,
+        device=interface.name,
+        source=source,
+        metric=_metric(peer.version),
+        protocol=PROTOCOL,
+        on_link=True,
+    )
 
 
 def _cut_off(
@@ -270,6 +318,7 @@ def _keep_primary(kernel: KernelState) -> tuple[list[KernelRoute], list[PolicyRu
         and r.table == MAIN_TABLE
         and r.kind is RouteKind.UNICAST
         and r.protocol != PROTOCOL
+        and r.plain
     ]
     families = {r.destination.version for r in copies if r.destination.prefixlen == 0}
     rules = [
@@ -286,19 +335,6 @@ def _keep_primary(kernel: KernelState) -> tuple[list[KernelRoute], list[PolicyRu
         if a.address.version in families
     ]
     return [c for c in copies if c.destination.version in families], rules
-
-
-def _peers_without_interface(
-    attachments: Sequence[Attachment], settings: Settings
-) -> list[Finding]:
-    present = {a.number for a in attachments}
-    names = ", ".join(a.interface.name for a in attachments) or "none"
-    return [
-        find(Condition.PEERS_WITHOUT_INTERFACE, key, key=key, interfaces=names)
-        for number in settings.peers
-        if number not in present
-        for key in [f"Intf{number}Peers"]
-    ]
 
 
 def _named_twice(routes: Iterable[KernelRoute]) -> list[Finding]:
@@ -321,4 +357,4 @@ def _dedup(routes: Iterable[KernelRoute]) -> tuple[KernelRoute, ...]:
     first: dict[object, KernelRoute] = {}
     for route in routes:
         first.setdefault(route.key, route)
-    return tuple(sorted(first.values(), key=lambda r: (r.table, order(r.destination), r.metric)))
+    return tuple(sorted(first.values(), key=lambda r: (r.table, sort_key(r.destination), r.metric)))

@@ -7,20 +7,39 @@ from vipmanager.core.settings import Rate
 SLOWEST = 0.5
 """Calls a second below which a throttled bucket does not sink."""
 
+UNHURRIED = 30.0
+"""Seconds between two attempts of what nobody waits for, at the most; ten times that where it is
+refused."""
+
 CALM = 1.0
 """Seconds that must pass between two reductions: calls already under way tell nothing new."""
 
 
-def backoff(attempt: int, luck: float, *, base: float = 0.1, cap: float = 10.0) -> float:
+def backoff(attempt: int, jitter: float, *, base: float = 0.1, cap: float = 10.0) -> float:
     """Give the seconds to wait before a retry: evenly drawn up to a doubling limit.
 
     Args:
         attempt: 0 for the first retry.
-        luck: 0..1, drawn by the caller.
+        jitter: 0..1, drawn by the caller.
         base: the first limit, seconds.
         cap: the last limit, seconds.
     """
-    return luck * min(cap, base * 2.0 ** min(attempt, 30))
+    return jitter * min(cap, base * 2.0 ** min(attempt, 30))
+
+
+def unhurried(attempt: int, chance: float, *, refused: bool) -> float:
+    """Give the seconds to wait before a retry of what nobody waits for, such as an Event.
+
+    A refusal is retried slowly, and never given up: an API server that starts refuses everything
+    until its RBAC is loaded, and a Role may be granted later.
+
+    Args:
+        attempt: 0 for the first retry.
+        chance: 0..1, drawn by the caller.
+        refused: whether it was refused, and not only unanswered.
+    """
+    cap = UNHURRIED * (10 if refused else 1)
+    return backoff(attempt, 0.5 + chance / 2, base=1.0, cap=cap)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +93,10 @@ class Bucket:
     def left(self, now: float) -> float:
         """Give the calls that may be made at once."""
         return max(0.0, self._filled(now).tokens)
+
+    def until(self, calls: int, now: float) -> float:
+        """Give the seconds until it has let so many more calls go."""
+        return max(0.0, (calls - self._filled(now).tokens) / self.rate)
 
     def _filled(self, now: float) -> "Bucket":
         grown = self.tokens + max(0.0, now - self.at) * self.rate

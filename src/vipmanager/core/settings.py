@@ -25,6 +25,15 @@ class Pattern(Enum):
     """The whole CIDR of the dummy subnet that it lies in."""
 
 
+class HandOver(Enum):
+    """What a holder hands over on, before anything is lost."""
+
+    CORDON = "cordon"
+    """Its node is cordoned, or about to be drained."""
+    ZONAL_SHIFT = "zonal-shift"
+    """ARC shifts its zone away."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagSelector:
     """`key` or `key=value`; both may hold `*` and `?`, as in EC2's filters."""
@@ -63,11 +72,13 @@ class Settings:
     floating: tuple[Network, ...] = ()
     """Empty means any address."""
     route_role: str | None = None
-    init_timeout: float = 0.0
+    init_timeout: float = 600.0
     """Seconds; 0 is no limit."""
     resync: float = 30.0
     """Seconds between full readings of a sidecar."""
     rate: Rate = Rate()
+    max_route_writes: int = 1000
+    """Routes that one plan may write."""
     manage_source_dest_check: bool = False
     http_port: int = 0
     kubernetes_events: bool = False
@@ -94,12 +105,17 @@ class Settings:
     """Where a Secret that all replicas share is mounted."""
     preferred_zone: str | None = None
     """Where the floating IPs go back to."""
+    hand_over_on: tuple[HandOver, ...] = ()
+    cluster_arn: str | None = None
+    """The EKS cluster whose zonal shifts count."""
     role_label: bool = False
     """Whether the pod gets the label `vipmanager/role`."""
     log_json: bool = False
     log_level: str = "info"
     protected: tuple[Address, ...] = ()
     """Addresses the pod must reach through its primary interface: cluster API, credentials."""
+    pod_addresses: tuple[Address, ...] = ()
+    """The pod's own; empty where the manifest does not tell them."""
     region: str | None = None
     """From the environment; used where IMDS can't tell."""
     imds_v1: bool = False

@@ -1,21 +1,35 @@
 """What all passes together did: the counts behind /metrics."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
 from types import MappingProxyType
 from typing import TypeVar
 
-from vipmanager.core.actions import DeleteRoute, DisableSourceDestCheck, RouteWrite
-from vipmanager.core.election.actions import Role
+from vipmanager.core.actions import (
+    CreateRoute,
+    DeleteRoute,
+    DisableSourceDestCheck,
+    ReplaceRoute,
+    RouteWrite,
+)
+from vipmanager.core.election.role import Role
 from vipmanager.core.failures import Conflict, Failure, Permanent, Throttled
 from vipmanager.core.report import Done, Report
 
 T = TypeVar("T")
 
 PASS_BOUNDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+CALL_BOUNDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 FAILOVER_BOUNDS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper bounds of histogram buckets, seconds."""
+
+PASSES = ("clean", "unclean", "unread")
+WRITES = tuple(a.__name__ for a in (CreateRoute, ReplaceRoute, DisableSourceDestCheck))
+"""The writes of an agent; `cleanup` alone deletes routes."""
+RESULTS = ("ok", "throttled", "conflict", "failed", "refused")
+"""Labels of counters: each begins at 0, so that its first increase is seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,39 +62,41 @@ class Failover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Recovery:
     """How far the way back to all right is; it begins with the agent itself."""
 
     began: float | None
     """Monotonic seconds; None while all is right."""
     writes: int = 0
 
-    def after(self, report: Report, now: float) -> tuple["Progress", Failover | None]:
-        """Give the progress after one more pass, and the failover that it ended."""
+    def after(self, report: Report, now: float) -> tuple["Recovery", Failover | None]:
+        """Give the recovery after one more pass, and the failover that it ended."""
         if not report.observed:
             return self, None
-        if report.role is Role.STANDBY:
-            return Progress(began=None), None  # nothing is to be right here
-        if report.displaced or report.yielded:
+        if report.role in {Role.STANDBY, Role.RELIEVED}:
+            return Recovery(began=None), None  # nothing is to be right here
+        if report.yields:
             # Nothing is on its way back until somebody claims, or the rival dies.
-            return Progress(began=now), None
+            return Recovery(began=now), None
         writes = self.writes + sum(d.failure is None and is_write(d) for d in report.done)
         if not report.clean:
             began = now - report.seconds if self.began is None else self.began
-            return Progress(began=began, writes=writes), None
+            return Recovery(began=began, writes=writes), None
         if self.began is None:
             return self, None
-        return Progress(began=None), Failover(seconds=now - self.began, writes=writes)
+        return Recovery(began=None), Failover(seconds=now - self.began, writes=writes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """The counts after some passes."""
 
-    progress: Progress
-    passes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    recovery: Recovery
+    passes: Mapping[str, int] = field(default_factory=lambda: _zero(PASSES))
     """By outcome: clean, unclean, unread."""
-    writes: Mapping[tuple[str, str], int] = field(default_factory=lambda: MappingProxyType({}))
+    writes: Mapping[tuple[str, str], int] = field(
+        default_factory=lambda: _zero(product(WRITES, RESULTS))
+    )
     """By action and result."""
     repairs: int = 0
     good_at: float | None = None
@@ -90,12 +106,12 @@ class Tally:
 
     def after(self, report: Report, now: float) -> "Tally":
         """Give the counts after one more pass."""
-        progress, failover = self.progress.after(report, now)
-        outcome = "clean" if report.clean else "unclean" if report.observed else "unread"
+        recovery, failover = self.recovery.after(report, now)
+        ended = "clean" if report.clean else "unclean" if report.observed else "unread"
         moved = failover is not None and failover.writes > 0
         return Tally(
-            progress=progress,
-            passes=_added(self.passes, [outcome]),
+            recovery=recovery,
+            passes=_added(self.passes, [ended]),
             writes=_added(self.writes, [_result(d) for d in report.done if is_write(d)]),
             repairs=self.repairs + sum(_is_repair(d) for d in report.done),
             good_at=now if report.clean else self.good_at,
@@ -116,10 +132,11 @@ def _is_repair(done: Done) -> bool:
 
 
 def _result(done: Done) -> tuple[str, str]:
-    return type(done.action).__name__, _word(done.failure)
+    return type(done.action).__name__, outcome(done.failure)
 
 
-def _word(failure: Failure | None) -> str:
+def outcome(failure: Failure | None) -> str:
+    """Say in one of `RESULTS` what became of a call."""
     match failure:
         case None:
             return "ok"
@@ -131,6 +148,10 @@ def _word(failure: Failure | None) -> str:
             return "refused"
         case _:
             return "failed"
+
+
+def _zero(keys: Iterable[T]) -> Mapping[T, int]:
+    return MappingProxyType(dict.fromkeys(keys, 0))
 
 
 def _added(counts: Mapping[T, int], keys: list[T]) -> Mapping[T, int]:

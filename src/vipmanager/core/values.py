@@ -45,7 +45,7 @@ def covers(network: Network, other: Network | Address) -> bool:
     return False
 
 
-def order(network: Network) -> tuple[int, int, int]:
+def sort_key(network: Network) -> tuple[int, int, int]:
     """Sort key that puts IPv4 before IPv6, then by address, then by length."""
     return network.version, int(network.network_address), network.prefixlen
 
@@ -74,6 +74,8 @@ class PodAddress:
     state: AddressState = AddressState.READY
     dynamic: bool = False
     """It came from a router or a server, which will bring it again."""
+    deprecated: bool = False
+    """It is no source address of new connections (`preferred_lft 0`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class PodInterface:
     index: int
     mac: Mac
     up: bool = True
+    carrier: bool = True
+    """False while a link that is up carries nothing: the node's interface under it is down."""
     addresses: tuple[PodAddress, ...] = ()
     falls: int = 0
     """How often it was seen to go down; a link can be up again before it is read."""
@@ -110,6 +114,8 @@ class KernelRoute:
     protocol: int = 0
     kind: RouteKind = RouteKind.UNICAST
     on_link: bool = False
+    plain: bool = True
+    """False where it is for some packets only, which this value can't tell (`from`, `tos`)."""
 
     @property
     def key(self) -> tuple[Network, int, int]:
@@ -124,15 +130,34 @@ class KernelRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRule:
-    """A routing policy rule `from SOURCE lookup TABLE`."""
+    """A routing policy rule `from SOURCE to DESTINATION lookup TABLE`."""
 
     priority: int
     source: Network | None
-    table: int
+    """None for all."""
+    destination: Network | None = None
+    """None for all."""
+    table: int = 0
+    refuses: bool = False
+    """Whether it is `blackhole`, `unreachable` or `prohibit`, and has no table."""
     protocol: int = 0
     version: int = 4
     plain: bool = True
     """False where the rule has selectors or actions that this value can't hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodNetworks:
+    """What Kubernetes tells a pod of its networks, by the downward API; None is "not told"."""
+
+    addresses: tuple[Address, ...] = ()
+    """The pod's own: `status.podIPs`."""
+    wanted: tuple[str, ...] | None = None
+    """The interfaces that Multus is asked for: annotation `k8s.v1.cni.cncf.io/networks`."""
+    attached: tuple[str, ...] | None = None
+    """Those that it attached: annotation `k8s.v1.cni.cncf.io/network-status`."""
+    problem: str = ""
+    """Why an annotation can't be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +167,8 @@ class KernelState:
     interfaces: tuple[PodInterface, ...] = ()
     routes: tuple[KernelRoute, ...] = ()
     rules: tuple[PolicyRule, ...] = ()
+    networks: PodNetworks = PodNetworks()
+    """What Kubernetes told of it meanwhile."""
 
 
 # --- the node ----------------------------------------------------------------------------------
@@ -158,6 +185,8 @@ class MetadataEni:
     subnet_ipv4: IPv4Network | None = None
     device_index: int | None = None
     card_index: int = 0
+    addresses: frozenset[Address] = frozenset()
+    prefixes: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +213,9 @@ class Eni:
     subnet: SubnetId
     addresses: frozenset[Address] = frozenset()
     """The addresses that EC2 assigned to it; never a floating IP of pattern 1."""
+    prefixes: tuple[Network, ...] = ()
+    """Delegated to it, /28 or /80 (EC2 user guide, "Prefix delegation"): every address in one is
+    its own."""
     source_dest_check: bool = True
     instance: InstanceId | None = None
     attached: bool = False
@@ -193,6 +225,16 @@ class Eni:
     """Its Availability Zone; None where IMDS alone told of it."""
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
+    def owns(self, address: Address) -> bool:
+        """Tell whether the VPC brings an address to it without any route."""
+        return address in self.addresses or any(covers(p, address) for p in self.prefixes)
+
+    def lives_in(self, network: Network) -> bool:
+        """Tell whether an address of its own lies, or can lie, in a network."""
+        return any(covers(network, a) for a in self.addresses) or any(
+            covers(network, p) or covers(p, network) for p in self.prefixes
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
@@ -201,6 +243,8 @@ class Subnet:
     id: SubnetId
     vpc: VpcId
     networks: tuple[Network, ...]
+    zone: str | None = None
+    """Its Availability Zone; None where IMDS alone told of it."""
 
     @property
     def ipv4(self) -> IPv4Network | None:
@@ -259,6 +303,11 @@ class RouteTable:
     routes: tuple[CloudRoute, ...] = ()
 
     @property
+    def name(self) -> str:
+        """Its tag Name, for people; empty where it has none."""
+        return self.tags.get("Name", "")
+
+    @property
     def local(self) -> tuple[Network, ...]:
         """The VPC's own CIDR blocks, which every table routes as local."""
         return tuple(r.destination for r in self.routes if r.target.kind is TargetKind.LOCAL)
@@ -305,20 +354,34 @@ class FloatingIP:
     nothing new is steered."""
     zone: str | None = None
     """The ENI's Availability Zone; None where EC2 did not tell."""
+    lost: str | None = None
+    """Why packets for it, which routes still lead here, are not answered; None where they are."""
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether only its subnet is known: nothing else is left in the pod (`core/lost.py`)."""
+        whole = self.destination.num_addresses > 1
+        return whole and self.address == self.destination.network_address
+
+    @property
+    def name(self) -> str:
+        """The address, for people."""
+        return str(self.destination if self.unnamed else self.address)
 
     def document(self) -> dict[str, object]:
         """Give it as JSON values."""
         return {
-            "address": str(self.address),
+            "address": self.name,
             "interface": self.interface,
             "eni": self.eni,
             "destination": str(self.destination),
             "ready": self.ready,
+            "lost": self.lost,
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steer:
+class DesiredRoute:
     """One cloud route that shall be: this destination, in this table, to this ENI."""
 
     table: RouteTableId

@@ -13,9 +13,11 @@ from vipmanager.core.actions import (
 )
 from vipmanager.core.failures import Conflict, Failure, Permanent, Throttled, Transient
 from vipmanager.core.settings import Pattern
-from vipmanager.core.values import EniId, VpcId, eni_target
-from vipmanager.doctor.check import Seen, Severity, Trouble, trouble
+from vipmanager.core.values import DesiredRoute, EniId, VpcId, eni_target
+from vipmanager.doctor.check import Issue, Seen, Severity, issue
 from vipmanager.doctor.readings import Readings
+from vipmanager.edges.aws.environment import misled, mistakes
+from vipmanager.edges.settings import kubelet
 
 SKEW = 300
 """Seconds: AWS refuses signatures that are more than five minutes off (AWS General Reference,
@@ -26,6 +28,22 @@ ASKED = 10
 
 _NOBODY_VPC, _NOBODY_ENI = VpcId("vpc-00000000"), EniId("eni-00000000")
 """Filters that match nothing: EC2 checks the permission before it looks."""
+
+
+def environment(readings: Readings) -> Seen:
+    """Look at the variables that others take from the environment."""
+    wrong = (*mistakes(readings.environ), *kubelet(readings.environ))
+    return Seen(issues=tuple(issue(Severity.ERROR, each) for each in wrong))
+
+
+def proxy(readings: Readings) -> Seen:
+    """Look whether NO_PROXY is understood as it was meant."""
+    return Seen(
+        issues=tuple(
+            issue(Severity.WARNING, f"{host} is called through {proxy}", host=host)
+            for host, proxy in misled(readings.environ)
+        )
+    )
 
 
 def imds(readings: Readings) -> Seen:
@@ -45,12 +63,10 @@ def _without_v2(readings: Readings, refused: Failure) -> Seen:
             pass
         else:
             what = f"IMDSv1 is used, since version 2 is refused ({refused.what})"
-            return Seen(
-                troubles=(trouble(Severity.WARNING, what, instance=readings.node().instance),)
-            )
+            return Seen(issues=(issue(Severity.WARNING, what, instance=readings.node().instance),))
     # With a Region from the environment the agent finds its ENIs in EC2 alone.
     severity = Severity.WARNING if readings.settings.region else Severity.ERROR
-    return Seen(troubles=(Trouble(severity=severity, what=refused.what, fix=refused.hint),))
+    return Seen(issues=(Issue(severity=severity, what=refused.what, fix=refused.hint),))
 
 
 def endpoint(readings: Readings) -> Seen:
@@ -68,17 +84,18 @@ def clock(readings: Readings) -> Seen:
         return Seen(note=f"within {abs(ahead) + 1:.0f} s of EC2's")
     way = "ahead of" if ahead > 0 else "behind"
     what = f"the node's clock is {abs(ahead):.0f} s {way} EC2's"
-    return Seen(troubles=(trouble(Severity.ERROR, what),))
+    return Seen(issues=(issue(Severity.ERROR, what),))
 
 
 def credentials(readings: Readings) -> Seen:
     """Fetch credentials, and tell where they came from."""
-    found = readings.aws.credentials()
+    region = readings.region if _answers(lambda: readings.region) else None
+    found = readings.aws.credentials(region)
     if found.expires is None:
         return Seen(note=f"from {found.source}")
     if found.expires < datetime.now(UTC):
         what = f"the credentials from {found.source} expired at {found.expires:%H:%M:%S} UTC"
-        return Seen(troubles=(trouble(Severity.ERROR, what),))
+        return Seen(issues=(issue(Severity.ERROR, what),))
     return Seen(note=f"from {found.source}, good until {found.expires:%H:%M} UTC")
 
 
@@ -95,17 +112,17 @@ def read_access(readings: Readings) -> Seen:
         ),
         (lambda: cloud.subnets([_NOBODY_VPC]), subnets),
     )
-    troubles = []
+    issues = []
     for ask, severity in asked:
         try:
             ask()
         except Failure as failure:
-            troubles.append(Trouble(severity=severity, what=failure.what, fix=failure.hint))
-    if not troubles:
+            issues.append(Issue(severity=severity, what=failure.what, fix=failure.hint))
+    if not issues:
         facts = readings.observed().facts
         tables, enis = len(facts.cloud.tables), len(facts.cloud.enis)
         return Seen(note=f"{tables} route tables, {enis} network interfaces")
-    return Seen(troubles=tuple(troubles))
+    return Seen(issues=tuple(issues))
 
 
 def _answers(read: Callable[[], object]) -> bool:
@@ -123,12 +140,10 @@ def write_access(readings: Readings) -> Seen:
     to, eni, before, reason = ip.destination, ip.eni, eni_target(ip.eni), "dry run"
     actions: list[tuple[CloudAction, Severity]] = []
     for table in [t.id for t in want.tables][:ASKED]:
+        steer = DesiredRoute(table=table, destination=to, eni=eni)
         actions += [
-            (CreateRoute(table=table, destination=to, eni=eni, reason=reason), Severity.ERROR),
-            (
-                ReplaceRoute(table=table, destination=to, eni=eni, before=before, reason=reason),
-                Severity.ERROR,
-            ),
+            (CreateRoute(steer=steer, reason=reason), Severity.ERROR),
+            (ReplaceRoute(steer=steer, before=before, reason=reason), Severity.ERROR),
             # Only cleanup deletes.
             (DeleteRoute(table=table, destination=to, before=before, reason=reason), Severity.INFO),
         ]
@@ -141,13 +156,13 @@ def write_access(readings: Readings) -> Seen:
     asked = min(ASKED, len(want.tables))
     return Seen(
         note=f"dry runs for {asked} of {len(want.tables)} route tables",
-        troubles=tuple(_first_of_each([r for r in refusals if r is not None])),
+        issues=tuple(_first_of_each([r for r in refusals if r is not None])),
     )
 
 
 def _refusal(
     readings: Readings, action: CloudAction, severity: Severity
-) -> tuple[type[CloudAction], Trouble] | None:
+) -> tuple[type[CloudAction], Issue] | None:
     try:
         readings.cloud().permits(action)
     except Conflict:
@@ -157,21 +172,21 @@ def _refusal(
             "wait for EC2's bucket to fill; if other callers empty it, set ApiRate to this pod's "
             "share, or ask AWS Support for a higher limit"
         )
-        return type(action), Trouble(severity=Severity.WARNING, what=throttled.what, fix=fix)
+        return type(action), Issue(severity=Severity.WARNING, what=throttled.what, fix=fix)
     except Transient as failure:
-        return type(action), Trouble(severity=Severity.WARNING, what=failure.what, fix=failure.hint)
+        return type(action), Issue(severity=Severity.WARNING, what=failure.what, fix=failure.hint)
     except Failure as failure:
-        return type(action), Trouble(severity=severity, what=failure.what, fix=failure.hint)
+        return type(action), Issue(severity=severity, what=failure.what, fix=failure.hint)
     return None
 
 
-def _first_of_each(refusals: list[tuple[type[CloudAction], Trouble]]) -> list[Trouble]:
+def _first_of_each(refusals: list[tuple[type[CloudAction], Issue]]) -> list[Issue]:
     """Say once for each action what is refused alike for many tables."""
-    groups: dict[tuple[type[CloudAction], str], list[Trouble]] = {}
+    groups: dict[tuple[type[CloudAction], str], list[Issue]] = {}
     for kind, refusal in refusals:
         groups.setdefault((kind, refusal.fix), []).append(refusal)
     return [
-        Trouble(
+        Issue(
             severity=group[0].severity,
             what=group[0].what + (f" (and {len(group) - 1} more alike)" if group[1:] else ""),
             fix=group[0].fix,

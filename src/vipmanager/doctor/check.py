@@ -6,7 +6,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from vipmanager.core.findings import Condition, Finding, Kind
-from vipmanager.core.told import Told
+from vipmanager.core.remote_finding import RemoteFinding
 from vipmanager.doctor.readings import Readings
 
 
@@ -32,7 +32,7 @@ _SEVERITIES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class Issue:
     """One thing that is not as it should be, on one object."""
 
     severity: Severity
@@ -43,14 +43,14 @@ class Trouble:
     """The names that fill the remedy of the check's row."""
 
 
-def trouble(severity: Severity, what: str, **fields: object) -> Trouble:
+def issue(severity: Severity, what: str, **fields: object) -> Issue:
     """Build a trouble whose remedy is the row's."""
-    return Trouble(severity=severity, what=what, fields=MappingProxyType(fields))
+    return Issue(severity=severity, what=what, fields=MappingProxyType(fields))
 
 
-def told(finding: Finding | Told, severity: Severity | None = None) -> Trouble:
+def told(finding: Finding | RemoteFinding, severity: Severity | None = None) -> Issue:
     """Take over a finding, of the agent's code or of the agent that runs."""
-    return Trouble(
+    return Issue(
         severity=severity or _SEVERITIES[finding.kind], what=finding.text, fix=finding.remedy
     )
 
@@ -61,7 +61,7 @@ class Seen:
 
     note: str = ""
     """What is worth knowing when all is well."""
-    troubles: tuple[Trouble, ...] = ()
+    issues: tuple[Issue, ...] = ()
 
 
 class _Named(dict[str, object]):
@@ -80,17 +80,24 @@ class Check:
     """What is so when all is well."""
     why: str
     """Why it matters."""
+    failed: str = ""
+    """What is so when it is not; empty for the first trouble's own words."""
     fix: str = ""
     """The remedy, with named fields; conditions and failures bring their own."""
     look: Callable[[Readings], Seen] = lambda _: Seen()
-    conditions: frozenset[Condition] = frozenset()
-    """The agent's own findings that belong here."""
     after: tuple[str, ...] = ()
     """Checks without which this one can't tell anything."""
     pod: bool = False
     """Whether it looks at the pod or its node."""
     standby: bool = False
     """Whether it is about the election: its conditions are known to the running agent alone."""
+    idle: Callable[[Readings], str] = lambda _: ""
+    """Says why there is nothing to check here; empty where there is."""
+
+    @property
+    def conditions(self) -> frozenset[Condition]:
+        """The agent's own findings that belong here, as their rows say."""
+        return frozenset(c for c in Condition if self.code in c.value.checks)
 
     def examine(self, readings: Readings) -> Seen:
         """Look, and add what the agent would say.
@@ -101,18 +108,18 @@ class Check:
         seen = self.look(readings)
         more = tuple(told(f) for f in self._findings(readings) if f.condition in self.conditions)
         # The agent may have found what was seen here too.
-        known = {t.what for t in seen.troubles}
+        known = {t.what for t in seen.issues}
         return Seen(
             note=seen.note,
-            troubles=(*seen.troubles, *(t for t in more if t.what not in known)),
+            issues=(*seen.issues, *(t for t in more if t.what not in known)),
         )
 
-    def _findings(self, readings: Readings) -> Sequence[Finding | Told]:
+    def _findings(self, readings: Readings) -> Sequence[Finding | RemoteFinding]:
         if not self.conditions:
             return ()
-        return readings.plights() if self.standby else readings.report().findings
+        return readings.election_findings() if self.standby else readings.report().findings
 
-    def remedy(self, found: Trouble) -> str:
+    def remedy(self, found: Issue) -> str:
         """Give what a person does about a trouble of this check."""
         return found.fix or self.fix.format_map(_Named(found.fields))
 
@@ -129,7 +136,7 @@ class Result:
     @property
     def severity(self) -> Severity | None:
         """The worst of its troubles."""
-        found = {t.severity for t in self.seen.troubles}
+        found = {t.severity for t in self.seen.issues}
         return next((s for s in reversed(Severity) if s in found), None)
 
     @property
@@ -143,6 +150,15 @@ class Result:
         if self.skipped:
             return "skipped"
         return self.severity.value if self.severity else "ok"
+
+    @property
+    def said(self) -> str:
+        """What is so, in few words."""
+        if self.skipped:
+            return self.skipped
+        if self.severity in {Severity.WARNING, Severity.ERROR}:
+            return self.check.failed or self.seen.issues[0].what
+        return self.seen.note or self.check.title
 
     def document(self) -> dict[str, object]:
         """Give it as JSON values."""
@@ -159,6 +175,6 @@ class Result:
                     "why": self.check.why,
                     "fix": self.check.remedy(t),
                 }
-                for t in self.seen.troubles
+                for t in self.seen.issues
             ],
         }

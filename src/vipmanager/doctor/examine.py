@@ -6,14 +6,13 @@ import time
 from collections.abc import Sequence
 
 from vipmanager.core.failures import Failure
-from vipmanager.doctor.check import Check, Result, Seen, Severity, Trouble
+from vipmanager.doctor.check import Check, Issue, Result, Seen, Severity
 from vipmanager.doctor.readings import Readings
 
 PATIENCE = 20.0
 """Seconds for one check; the calls that it makes end sooner by themselves."""
 
 NOT_IN_A_POD = "not in a pod"
-NO_ELECTION = "LeaderElection=False"
 
 
 def examine(
@@ -65,8 +64,8 @@ def _make(
 
 def _result(seen: Seen | Exception) -> Seen:
     if isinstance(seen, Failure):
-        failed = Trouble(severity=Severity.ERROR, what=seen.what, fix=seen.hint)
-        return Seen(troubles=(failed,))
+        failed = Issue(severity=Severity.ERROR, what=seen.what, fix=seen.hint)
+        return Seen(issues=(failed,))
     if isinstance(seen, Exception):
         raise seen
     return seen
@@ -75,8 +74,9 @@ def _result(seen: Seen | Exception) -> Seen:
 def _skipped(check: Check, results: dict[str, Result], readings: Readings) -> str:
     if check.pod and not readings.pod:
         return NOT_IN_A_POD
-    if check.standby and not readings.settings.leader_election:
-        return NO_ELECTION
+    idle = check.idle(readings)
+    if idle:
+        return idle
     for code in check.after:
         before = results[code]
         if before.failed:

@@ -4,36 +4,41 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vipmanager.core.actions import AddAddress, AddRoute, AddRule, show_route, show_rule
 from vipmanager.core.failures import Failure, Permanent
-from vipmanager.core.findings import Condition, Finding
-from vipmanager.core.pod import managed
+from vipmanager.core.findings import Finding, FitnessPart
+from vipmanager.core.pod import managed, primary, primary_addresses
 from vipmanager.core.podnet import (
     HELD_TABLE,
+    OPENED_TABLE,
     PRIMARY_TABLE,
     PRIORITIES,
     PROTOCOL,
     SOURCE_TABLES,
     is_mark,
 )
-from vipmanager.core.values import MAIN_TABLE, Address, Eni, EniId, KernelState, RouteKind
-from vipmanager.doctor.check import Seen, Severity, Trouble, told, trouble
+from vipmanager.core.readiness import alive
+from vipmanager.core.values import (
+    MAIN_TABLE,
+    Address,
+    Eni,
+    EniId,
+    KernelState,
+    PodInterface,
+    RouteKind,
+)
+from vipmanager.doctor.check import Issue, Seen, Severity, issue, told
 from vipmanager.doctor.readings import Readings
-
-PRIMARY = "eth0"
-"""The pod's cluster interface: the name that the kubelet's runtimes give to CNI plugins."""
 
 _STRICT = 1
 """rp_filter: drop what would not be answered by the same interface (ip-sysctl)."""
 
-_NO_ENI = {Condition.MAC_UNKNOWN, Condition.ENI_NOT_YET}
-
-_TABLES = {HELD_TABLE, PRIMARY_TABLE, *range(SOURCE_TABLES, SOURCE_TABLES + 1000)}
+_TABLES = {HELD_TABLE, PRIMARY_TABLE, OPENED_TABLE, *range(SOURCE_TABLES, SOURCE_TABLES + 1000)}
 
 
 def net_admin(readings: Readings) -> Seen:
     """Ask the kernel for this process's capabilities."""
     if readings.host.may_administer():
         return Seen()
-    return Seen(troubles=(trouble(Severity.ERROR, "this process lacks NET_ADMIN"),))
+    return Seen(issues=(issue(Severity.ERROR, "this process lacks NET_ADMIN"),))
 
 
 def kernel(readings: Readings) -> Seen:
@@ -43,28 +48,25 @@ def kernel(readings: Readings) -> Seen:
 
 
 def primary_route(readings: Readings) -> Seen:
-    """Find the default route that wins in each family in which eth0 has an address."""
+    """Find the default route that wins in each family in which the primary has an address."""
     state = readings.kernel()
-    versions = {
-        a.address.version for i in state.interfaces if i.name == PRIMARY for a in i.addresses
-    }
-    troubles = []
+    first = primary(state)
+    versions = {a.version for a in primary_addresses(state)}
+    issues = []
     for version in sorted(versions):
         device = _default_device(state, version)
         if device is None:
-            troubles.append(
-                Trouble(
+            issues.append(
+                Issue(
                     severity=Severity.ERROR,
                     what=f"the pod has no IPv{version} default route",
                     fix="restart the pod: the VPC CNI sets it when the pod starts",
                 )
             )
-        elif device != PRIMARY:
-            what = f"the IPv{version} default route leaves by {device}, not by {PRIMARY}"
-            troubles.append(trouble(Severity.ERROR, what, device=device, version=version))
-    return Seen(
-        note=f"by {PRIMARY}" if versions else f"no {PRIMARY} here", troubles=tuple(troubles)
-    )
+        elif device != first:
+            what = f"the IPv{version} default route leaves by {device}, not by {first}"
+            issues.append(issue(Severity.ERROR, what, device=device, version=version))
+    return Seen(note=f"by {first}" if versions else f"{first} has no address", issues=tuple(issues))
 
 
 def _default_device(state: KernelState, version: int) -> str | None:
@@ -96,8 +98,8 @@ def policy_rules(readings: Readings) -> Seen:
         if r.protocol != PROTOCOL and r.table in _TABLES
     ]
     return Seen(
-        troubles=tuple(
-            trouble(Severity.WARNING, f"another program set `{text}`", command=command)
+        issues=tuple(
+            issue(Severity.WARNING, f"another program set `{text}`", command=command)
             for text, command in foreign
         )
     )
@@ -105,25 +107,33 @@ def policy_rules(readings: Readings) -> Seen:
 
 def rp_filter(readings: Readings) -> Seen:
     """Read the reverse path filter of every interface under a floating IP."""
-    interfaces = managed(readings.kernel(), readings.settings.interfaces)
     return Seen(
-        troubles=tuple(
-            trouble(Severity.WARNING, f"{i.name} has rp_filter=1 (strict)", interface=i.name)
-            for i in interfaces
+        issues=tuple(
+            issue(Severity.WARNING, f"{i.name} has rp_filter=1 (strict)", interface=i.name)
+            for i in _ours(readings)
             if readings.host.rp_filter(i.name) == _STRICT
         )
     )
 
 
+def _ours(readings: Readings) -> tuple[PodInterface, ...]:
+    try:
+        macs = readings.node().macs
+    except Failure:
+        macs = frozenset()  # Multus' interfaces are known without
+    return managed(readings.kernel(), readings.settings.interfaces, macs)
+
+
 def interfaces(readings: Readings) -> Seen:
     """Tell an ENI that was detached from an interface that never had one."""
-    lost = [f for f in readings.report().findings if f.condition in _NO_ENI]
+    found = readings.report().findings
+    lost = [f for f in found if f.condition.value.unfit is FitnessPart.ATTACHED]
     if not lost:
         return Seen(
             note=", ".join(f"{ip.interface} on {ip.eni}" for ip in readings.want().floating)
         )
     enis = _detached(readings)
-    return Seen(troubles=tuple(_without_eni(f, enis, readings) for f in lost))
+    return Seen(issues=tuple(_without_eni(f, enis, readings) for f in lost))
 
 
 def _detached(readings: Readings) -> dict[str, Eni]:
@@ -142,13 +152,13 @@ def _detached(readings: Readings) -> dict[str, Eni]:
     return {e.mac: e for e in enis if not e.attached}
 
 
-def _without_eni(finding: Finding, detached: dict[str, Eni], readings: Readings) -> Trouble:
+def _without_eni(finding: Finding, detached: dict[str, Eni], readings: Readings) -> Issue:
     eni = detached.get(str(dict(finding.fields)["mac"]))
     if eni is None:
         return told(finding)
     others = [e for e in readings.observed().facts.cloud.enis if e.attached]
     used = {e.device_index for e in others}
-    return trouble(
+    return issue(
         Severity.ERROR,
         f"{eni.id} under {finding.subject} is attached to no instance",
         eni=eni.id,
@@ -168,7 +178,7 @@ def pod_routes(readings: Readings) -> Seen:
         want = readings.want()
         return Seen(note=f"routes: {len(want.routes)}, rules: {len(want.rules)}")
     commands = "; ".join(map(str, missing))
-    return Seen(troubles=(trouble(Severity.ERROR, f"not yet done in the pod: {commands}"),))
+    return Seen(issues=(issue(Severity.ERROR, f"not yet done in the pod: {commands}"),))
 
 
 def gateways(readings: Readings) -> Seen:
@@ -193,5 +203,16 @@ def gateways(readings: Readings) -> Seen:
     silent = [a for a in answers if isinstance(a, str)]
     return Seen(
         note=unasked[0].what if unasked else ", ".join(f"{g} on {i}" for i, g in wanted),
-        troubles=tuple(trouble(Severity.ERROR, what) for what in silent),
+        issues=tuple(issue(Severity.ERROR, what) for what in silent),
     )
+
+
+def sidecar(readings: Readings) -> Seen:
+    """Ask the pod's sidecar how it is; one that hangs is a `Failure`."""
+    status = readings.agent()
+    if status is None:
+        return Seen(note="none runs in this pod")
+    silent = status.get("pass", {}).get("ago", 0.0)
+    if not alive(since_pass=silent, resync=readings.settings.resync):
+        return Seen(issues=(issue(Severity.ERROR, f"it has not looked for {silent:.0f} s"),))
+    return Seen(note="ready" if status["ready"] else f"not ready: {status['why']}")

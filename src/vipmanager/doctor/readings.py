@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from vipmanager.app import election, survey
@@ -10,16 +11,18 @@ from vipmanager.app.survey import Worlds
 from vipmanager.core.desired import Desired, desired
 from vipmanager.core.failures import Failure
 from vipmanager.core.lease import LeaseRecord
+from vipmanager.core.remote_finding import RemoteFinding
 from vipmanager.core.report import Report
 from vipmanager.core.settings import Settings
-from vipmanager.core.told import Told
 from vipmanager.core.values import Address, EniId, KernelState, NodeMetadata, VpcId
 from vipmanager.edges.aws.identity import Credentials, Identity
 from vipmanager.edges.imds import Imds
-from vipmanager.edges.kube import Kube
+from vipmanager.edges.kubernetes import kubectl
+from vipmanager.edges.kubernetes.client import Kube
 from vipmanager.edges.proc import Container
 from vipmanager.engine.observe import Observed, Observer
-from vipmanager.engine.threads import Threads
+from vipmanager.engine.route_tables import RouteTables
+from vipmanager.engine.threads import SystemClock, Threads
 from vipmanager.ports import Cloud, Lease, Metadata
 
 T = TypeVar("T")
@@ -44,7 +47,7 @@ class Host(Protocol):
 class Aws(Protocol):
     """Credentials and time (`edges.aws.identity`)."""
 
-    def credentials(self) -> Credentials:
+    def credentials(self, region: str | None) -> Credentials:
         """Find credentials."""
         ...
 
@@ -74,6 +77,26 @@ class _Once(Generic[T]):
         return answer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where readings come from; each that may take a while is asked once, when it is needed."""
+
+    worlds: Callable[[], Worlds]
+    """Opens kernel, IMDS and EC2."""
+    strict: Metadata
+    """IMDS without its version 1."""
+    host: Host
+    aws: Aws
+    environ: Mapping[str, str]
+    """Of the container."""
+    agent: Callable[[], Mapping[str, Any] | None]
+    """Asks the pod's sidecar for its status; gives None where none runs."""
+    lease: Callable[[], tuple[str, Lease]]
+    """Gives the group's Lease and its name."""
+    refusal: Callable[[], str] = lambda: ""
+    """Asks why the namespace does not admit the pod; gives nothing where it does."""
+
+
 class Readings:
     """The worlds of one pod, real or named, and what the agent makes of them.
 
@@ -81,41 +104,28 @@ class Readings:
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        *,
-        worlds: Callable[[], Worlds],
-        strict: Metadata,
-        host: Host,
-        aws: Aws,
-        pod: bool,
-        environ: Mapping[str, str],
-        agent: Callable[[], Mapping[str, Any] | None],
-        lease: Callable[[], tuple[str, Lease]],
+        self, settings: Settings, sources: Sources, *, pod: bool, namespace: str = ""
     ) -> None:
         """Take what there is to read.
 
         Args:
             settings: what the operator asked for.
-            worlds: opens kernel, IMDS and EC2.
-            strict: IMDS without its version 1.
-            host: the container.
-            aws: credentials and time.
+            sources: where to read it.
             pod: whether this process is in the pod.
-            environ: of the container.
-            agent: asks the pod's sidecar for its status; None where none runs.
-            lease: gives the group's Lease and its name.
+            namespace: where a pod is to run; empty where none was named.
         """
         self.settings = settings
-        self.strict = strict
-        self.host = host
-        self.aws = aws
         self.pod = pod
-        self.environ = environ
-        self.agent = _Once(agent)
-        self.lease = _Once(lease)
+        self.namespace = namespace
+        self.strict = sources.strict
+        self.host = sources.host
+        self.aws = sources.aws
+        self.environ = sources.environ
+        self.refusal = _Once(sources.refusal)
+        self.agent = _Once(sources.agent)
+        self.lease = _Once(sources.lease)
         self.record: Callable[[], LeaseRecord | None] = _Once(self._record)
-        self.worlds = _Once(worlds)
+        self.worlds = _Once(sources.worlds)
         self.kernel: Callable[[], KernelState] = _Once(self._kernel)
         self.node: Callable[[], NodeMetadata] = _Once(lambda: self.worlds().metadata.read(()))
         self.ahead: Callable[[], float | None] = _Once(lambda: self.aws.ahead(self.region))
@@ -131,9 +141,9 @@ class Readings:
         """The Region: the environment's, or the node's."""
         return self.settings.region or self.node().region
 
-    def plights(self) -> tuple[Told, ...]:
+    def election_findings(self) -> tuple[RemoteFinding, ...]:
         """Give what the sidecar found about its election; nothing where it does not answer."""
-        return election.plights_of(self._heard())
+        return election.election_findings_of(self._heard())
 
     def _heard(self) -> Mapping[str, Any] | None:
         try:
@@ -154,7 +164,15 @@ class Readings:
 
     def _observed(self) -> Observed:
         worlds = self.worlds()
-        observer = Observer(worlds.kernel, worlds.metadata, worlds.cloud, self.settings, Threads())
+        observer = Observer(
+            worlds.kernel,
+            worlds.metadata,
+            worlds.cloud,
+            self.settings,
+            steering=RouteTables(worlds.cloud),
+            tasks=Threads(),
+            clock=SystemClock(),
+        )
         return observer.read()
 
     def _report(self) -> Report:
@@ -163,30 +181,31 @@ class Readings:
 
 def here(settings: Settings, environ: Mapping[str, str]) -> Readings:
     """Read the pod that this process runs in."""
-    return Readings(
-        settings,
+    sources = Sources(
         worlds=lambda: survey.here(settings, environ),
         strict=Imds(allow_v1=False, environ=environ),
         host=Container(),
         aws=Identity(),
-        pod=True,
         environ=environ,
         agent=election.agent,
         lease=lambda: election.lease_of(settings, environ, Kube(environ)),
     )
+    return Readings(settings, sources, pod=True)
 
 
-def elsewhere(settings: Settings, vpc: VpcId, addresses: Mapping[Address, EniId]) -> Readings:
-    """Read a VPC as a pod with these floating IPs over these ENIs would."""
+def elsewhere(
+    settings: Settings, vpc: VpcId, addresses: Mapping[Address, EniId], namespace: str
+) -> Readings:
+    """Read a VPC as a pod with these floating IPs over these ENIs would, in that namespace."""
     survey.region(settings)
-    return Readings(
-        settings,
+    sources = Sources(
         worlds=lambda: survey.elsewhere(settings, vpc, addresses),
         strict=Imds(allow_v1=False, environ=os.environ),
         host=Container(),
         aws=Identity(),
-        pod=False,
         environ=os.environ,
         agent=lambda: None,
         lease=lambda: election.lease_of(settings, os.environ, Kube(os.environ)),
+        refusal=lambda: kubectl.refusal(namespace),
     )
+    return Readings(settings, sources, pod=False, namespace=namespace)

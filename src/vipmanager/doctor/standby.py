@@ -2,16 +2,17 @@
 
 import time
 
-from vipmanager.app.election import role_of, tenure_of
+from vipmanager.app.election import role_of, role_status_of
 from vipmanager.core.downward import this_pod
 from vipmanager.core.election import record
-from vipmanager.core.election.values import ElectionSettings, pod_of
+from vipmanager.core.election.conditions import strangers
+from vipmanager.core.election.values import ElectionSettings, Member, pod_of
 from vipmanager.core.findings import Condition, find
 from vipmanager.core.lease import LeaseRecord
-from vipmanager.doctor.check import Seen, Severity, Trouble, told, trouble
+from vipmanager.doctor.check import Issue, Seen, Severity, issue, told
 from vipmanager.doctor.readings import Readings
 from vipmanager.edges.heartbeat import read_key
-from vipmanager.engine.candidate import fingerprint
+from vipmanager.engine.candidate import addresses, fingerprint
 from vipmanager.ports import Lease
 
 LOOK = 0.1
@@ -19,9 +20,6 @@ LOOK = 0.1
 
 LONGEST = 15.0
 """Seconds for which a sign of life is waited for: a check has no more than `PATIENCE`."""
-
-_CALLS = {Condition.PERMANENT, Condition.UNREACHABLE}
-"""Calls of the Lease that fail for the agent, and that a reading does not show: updates."""
 
 
 def identity(readings: Readings) -> Seen:
@@ -36,16 +34,15 @@ def lease(readings: Readings) -> Seen:
     first = readings.record()
     if first is None:
         absent = find(Condition.LEASE_ABSENT, "lease", lease=name)
-        return Seen(troubles=(told(absent, Severity.ERROR),))
-    refused = tuple(told(p) for p in readings.plights() if p.condition in _CALLS)
+        return Seen(issues=(told(absent, Severity.ERROR),))
     duration = record.duration_of(first, ElectionSettings(lease=readings.settings.lease_seconds))
     waited = min(duration, LONGEST)
     alive = _renewed(port, first, waited)
     if alive is not None:
-        return Seen(note=f"{_who(readings, alive)} renews {name}", troubles=refused)
+        return Seen(note=f"{_who(readings, alive)} renews {name}")
     if waited < duration:
-        return Seen(note=f"not renewed for {waited:.0f} s, of {duration:.0f}", troubles=refused)
-    return Seen(troubles=(_lapsed(readings, name, first, waited), *refused))
+        return Seen(note=f"not renewed for {waited:.0f} s, of {duration:.0f}")
+    return Seen(issues=(_lapsed(readings, name, first, waited),))
 
 
 def _renewed(port: Lease, first: LeaseRecord, seconds: float) -> LeaseRecord | None:
@@ -59,13 +56,13 @@ def _renewed(port: Lease, first: LeaseRecord, seconds: float) -> LeaseRecord | N
     return None
 
 
-def _lapsed(readings: Readings, name: str, last: LeaseRecord, seconds: float) -> Trouble:
+def _lapsed(readings: Readings, name: str, last: LeaseRecord, seconds: float) -> Issue:
     if last.holder is None:
         what = f"nobody holds {name}, and nobody took it in {seconds:.0f} s"
     else:
         holder = _who(readings, last)
         what = f"{holder} has not renewed {name} for {seconds:.0f} s, and nobody took it over"
-    return trouble(Severity.ERROR, what)
+    return issue(Severity.ERROR, what)
 
 
 def _who(readings: Readings, found: LeaseRecord) -> str:
@@ -80,14 +77,28 @@ def group(readings: Readings) -> Seen:
         return Seen(note="nobody holds it now")
     if _who(readings, found) == "this pod":
         return Seen(note="this pod holds it")
-    notes = found.annotations
-    if notes.get(record.FINGERPRINT, "") not in {"", fingerprint(floating)}:
-        foreign = find(Condition.LEASE_FOREIGN, "lease", holder=found.holder)
-        return Seen(troubles=(told(foreign),))
-    theirs = notes.get(record.ZONE, "")
+    pod = this_pod(readings.environ, lambda: "")
+    zones = {ip.zone for ip in floating if ip.zone}
+    workload, revision = pod.workload
+    me = Member(
+        pod=pod.uid,
+        name=f"{pod.namespace}/{pod.name}",
+        nonce="",
+        address="",
+        zone=next(iter(zones), ""),
+        fingerprint=fingerprint(floating),
+        addresses=addresses(floating),
+        workload=workload,
+        revision=revision,
+    )
+    strange = next(strangers(me, found), None)
+    if strange is not None:
+        unclear = strange.condition is Condition.LEASE_UNCLEAR
+        return Seen(issues=(told(strange, Severity.ERROR) if unclear else told(strange),))
+    theirs = found.annotations.get(record.ZONE, "")
     if theirs and theirs in {ip.zone for ip in floating}:
         near = find(Condition.ONE_ZONE, "pod", holder=found.holder, zone=theirs)
-        return Seen(troubles=(told(near),))
+        return Seen(issues=(told(near),))
     return Seen(note=f"held in {theirs or 'an unknown zone'}")
 
 
@@ -107,5 +118,5 @@ def fitness(readings: Readings) -> Seen:
     status = readings.agent()
     if status is None or role_of(status) is None:
         what = "no sidecar with LeaderElection runs in this pod, so it takes nothing over"
-        return Seen(troubles=(trouble(Severity.WARNING, what),))
-    return Seen(note=str(tenure_of(status["election"])))
+        return Seen(issues=(issue(Severity.WARNING, what),))
+    return Seen(note=str(role_status_of(status["election"])))

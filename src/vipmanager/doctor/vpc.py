@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 from itertools import permutations
 
-from vipmanager.core.claim import Judged
 from vipmanager.core.findings import Condition, find
 from vipmanager.core.floating import occupants
-from vipmanager.core.hold import served
+from vipmanager.core.lease_verdict import served
+from vipmanager.core.places import unknown_zone
 from vipmanager.core.settings import Pattern
 from vipmanager.core.values import CloudRoute, Network, RouteTable, TargetKind, covers
-from vipmanager.doctor.check import Seen, Severity, Trouble, told, trouble
+from vipmanager.core.verdict import RouteDecision, Verdict
+from vipmanager.doctor.check import Issue, Seen, Severity, issue, told
 from vipmanager.doctor.readings import Readings
 
 QUOTA = 500
@@ -26,10 +27,21 @@ def floating_ips(readings: Readings) -> Seen:
     floating = readings.want().floating
     if floating:
         return Seen(note=", ".join(f"{ip.address} on {ip.eni}" for ip in floating))
-    found = readings.report().findings
-    absent = (f.text for f in found if f.condition is Condition.NO_FLOATING_IP)
-    what = next(absent, "none of the pod's addresses can be steered")
-    return Seen(troubles=(trouble(Severity.ERROR, what),))
+    found = {f.condition: f for f in readings.report().findings}
+    if Condition.NOT_ATTACHED in found:
+        return Seen(issues=(told(found[Condition.NOT_ATTACHED]),))
+    absent = found.get(Condition.NO_FLOATING_IP)
+    what = absent.text if absent else "none of the pod's addresses can be steered"
+    return Seen(issues=(issue(Severity.ERROR, what),))
+
+
+def preferred_zone(readings: Readings) -> Seen:
+    """Look whether there is a subnet in the zone to which the floating IPs return."""
+    preferred = readings.settings.preferred_zone
+    if preferred is None:
+        return Seen(note="no PreferredZone")
+    subnets = readings.cloud().subnets(sorted({e.vpc for e in readings.want().enis}))
+    return Seen(note=preferred, issues=tuple(map(told, unknown_zone(preferred, subnets))))
 
 
 def route_tables(readings: Readings) -> Seen:
@@ -44,8 +56,8 @@ def eni_tags(readings: Readings) -> Seen:
     if _unverified(readings):
         return Seen(note="EC2 does not let us look")
     return Seen(
-        troubles=tuple(
-            trouble(Severity.WARNING, f"{eni.id} is not tagged {NO_MANAGE}=true", eni=eni.id)
+        issues=tuple(
+            issue(Severity.WARNING, f"{eni.id} is not tagged {NO_MANAGE}=true", eni=eni.id)
             for eni in readings.want().enis
             if eni.device_index > 0 and eni.tags.get(NO_MANAGE) != "true"
         )
@@ -59,15 +71,16 @@ def _unverified(readings: Readings) -> bool:
 def routes(readings: Readings) -> Seen:
     """Tell for each destination where it does not lead to its ENI."""
     judged = readings.report().judged
-    wrong: dict[Network, list[Judged]] = {}
+    wrong: dict[Network, list[RouteDecision]] = {}
     for each in judged:
         # What was taken over, and what is not ours, has findings of its own.
-        if not served(each) and not _foreign(each.route):
+        lost = each.verdict is Verdict.LOST
+        if not lost and not served(each) and not _foreign(each.route):
             wrong.setdefault(each.steer.destination, []).append(each)
     return Seen(
         note=f"{len(judged)} routes",
-        troubles=tuple(
-            trouble(Severity.ERROR, _misled(group, len(readings.want().tables)))
+        issues=tuple(
+            issue(Severity.ERROR, _misled(group, len(readings.want().tables)))
             for group in wrong.values()
         ),
     )
@@ -77,7 +90,7 @@ def _foreign(route: CloudRoute | None) -> bool:
     return route is not None and (route.propagated or route.target.kind is not TargetKind.ENI)
 
 
-def _misled(group: Sequence[Judged], tables: int) -> str:
+def _misled(group: Sequence[RouteDecision], tables: int) -> str:
     steer = group[0].steer
     places = _names(f"{j.steer.table} ({_target(j.route)})" for j in group)
     return (
@@ -123,7 +136,7 @@ def dummy_subnets(readings: Readings) -> Seen:
                 enis=_names(sorted(e.id for e in inside)),
             )
             found.append(told(held, Severity.WARNING))
-    return Seen(note=_names(subnets), troubles=tuple(found))
+    return Seen(note=_names(subnets), issues=tuple(found))
 
 
 def overlap(readings: Readings) -> Seen:
@@ -139,15 +152,13 @@ def overlap(readings: Readings) -> Seen:
                 inner = route.destination != ip.destination
                 if inner or table.id not in selected:
                     found.append(_elsewhere(table, route, ip.destination, inner=inner))
-    return Seen(troubles=(*dict.fromkeys(found), *_crossing_peers(readings)))
+    return Seen(issues=(*dict.fromkeys(found), *_crossing_peers(readings)))
 
 
-def _elsewhere(
-    table: RouteTable, route: CloudRoute, destination: Network, *, inner: bool
-) -> Trouble:
+def _elsewhere(table: RouteTable, route: CloudRoute, destination: Network, *, inner: bool) -> Issue:
     why = f"a part of {destination}" if inner else "and the table is not selected"
     field = {4: "--destination-cidr-block", 6: "--destination-ipv6-cidr-block"}[destination.version]
-    return Trouble(
+    return Issue(
         severity=Severity.WARNING,
         what=f"{route.destination} in {table.id} leads to {route.target}, {why}",
         fix=("" if inner else f"select {table.id}; or, if nothing needs that route: ")
@@ -155,12 +166,12 @@ def _elsewhere(
     )
 
 
-def _crossing_peers(readings: Readings) -> list[Trouble]:
+def _crossing_peers(readings: Readings) -> list[Issue]:
     if readings.settings.source_routing:
         return []
     peers = [(f"Intf{n}Peers", p) for n, group in readings.settings.peers.items() for p in group]
     return [
-        trouble(Severity.WARNING, f"{narrow} of {inside} lies inside {wide} of {key}", key=key)
+        issue(Severity.WARNING, f"{narrow} of {inside} lies inside {wide} of {key}", key=key)
         for (key, wide), (inside, narrow) in permutations(peers, 2)
         # Equal ones are a condition of the agent.
         if key != inside and wide != narrow and covers(wide, narrow)
@@ -183,8 +194,8 @@ def route_quota(readings: Readings) -> Seen:
             if count >= QUOTA * NEARLY:
                 severity = Severity.WARNING
                 what = f"{table.id} has {count} IPv{version} routes; the default quota is {QUOTA}"
-                found.append(trouble(severity, what))
-    return Seen(note=f"at most {most} routes in a table, of {QUOTA}", troubles=tuple(found))
+                found.append(issue(severity, what))
+    return Seen(note=f"at most {most} routes in a table, of {QUOTA}", issues=tuple(found))
 
 
 def failover_time(readings: Readings) -> Seen:
@@ -198,4 +209,4 @@ def failover_time(readings: Readings) -> Seen:
     if not beyond:
         return Seen(note=f"{what}, within the burst of {rate.burst}")
     what += f"; beyond the first {rate.burst}, EC2 takes {rate.refill:g} a second: {beyond:.0f} s"
-    return Seen(troubles=(trouble(Severity.WARNING, what),))
+    return Seen(issues=(issue(Severity.WARNING, what),))

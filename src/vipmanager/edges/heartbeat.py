@@ -23,7 +23,7 @@ from vipmanager.core.heartbeat import (
     Count,
     Datagram,
     Dropped,
-    Trouble,
+    DropReason,
     Window,
     decode,
     encode,
@@ -32,7 +32,7 @@ from vipmanager.core.heartbeat import (
 )
 from vipmanager.core.values import Address
 
-CROWD = 64
+MAX_PEERS = 64
 """Senders that are remembered; the one not heard for the longest time is forgotten first."""
 SHORTEST_KEY = 16
 """Bytes: as many as the seal has."""
@@ -83,7 +83,7 @@ class Heartbeat:
         self._windows: OrderedDict[str, Window] = OrderedDict()
         self._askers: OrderedDict[str, str] = OrderedDict()
         """Who last sent from an address."""
-        self._troubles: dict[Trouble, Count] = {}
+        self._troubles: dict[DropReason, Count] = {}
         self._thread = threading.Thread(target=self._receive, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -98,7 +98,7 @@ class Heartbeat:
         self._socket.close()
         os.close(self._wake)
 
-    def troubles(self) -> Mapping[Trouble, Count]:
+    def drops(self) -> Mapping[DropReason, Count]:
         """Tell what was met so far."""
         with self._lock:
             return dict(self._troubles)
@@ -115,10 +115,10 @@ class Heartbeat:
             address, port = endpoint(to)
             data = encode(datagram, self._key)
         except ValueError:
-            self._count(Trouble.UNSENT, to)
+            self._count(DropReason.UNSENT, to)
             return
         if address.version != self._version or not self._send(data, (str(address), port)):
-            self._count(Trouble.UNSENT, to)
+            self._count(DropReason.UNSENT, to)
 
     def _send(self, data: bytes, to: tuple[str, int]) -> bool:
         for _ in range(2):
@@ -129,6 +129,7 @@ class Heartbeat:
         return False
 
     def _receive(self) -> None:
+        # It notices no silence: the election counts what is not answered, when it next asks.
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
@@ -150,18 +151,18 @@ class Heartbeat:
             datagram = decode(data, self._key)
             self._admit(datagram, at)
         except Dropped as dropped:
-            self._count(dropped.trouble, at)
+            self._count(dropped.reason, at)
             return
         self._heard(datagram.message, at)
 
     def _admit(self, datagram: Datagram, at: str) -> None:
         sender = datagram.message.sender
         if sender == self._me or datagram.to not in {"", self._me}:
-            raise Dropped(Trouble.MISDIRECTED)
+            raise Dropped(DropReason.MISDIRECTED)
         with self._lock:
             window = self._windows.get(sender, Window()).admit(datagram.sequence)
             if window is None:
-                raise Dropped(Trouble.REPLAYED)
+                raise Dropped(DropReason.REPLAYED)
             _note(self._windows, sender, window)
             _note(self._askers, at, sender)
 
@@ -174,16 +175,16 @@ class Heartbeat:
                     if (level, kind) in _RECVERR.values() and len(data) >= _EXTENDED.size:
                         (code,) = _EXTENDED.unpack_from(data)
                         refused = code == errno.ECONNREFUSED
-                        trouble = Trouble.REFUSED if refused else Trouble.UNREACHABLE
-                        self._count(trouble, shown(to[0], to[1]))
+                        reason = DropReason.REFUSED if refused else DropReason.UNREACHABLE
+                        self._count(reason, shown(to[0], to[1]))
         # The queue is empty; the socket's own note of an error goes with being read.
         self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
-    def _count(self, trouble: Trouble, last: str) -> None:
+    def _count(self, reason: DropReason, last: str) -> None:
         with self._lock:
-            before = self._troubles.get(trouble)
+            before = self._troubles.get(reason)
             number = before.number + 1 if before is not None else 1
-            self._troubles[trouble] = Count(number=number, last=last)
+            self._troubles[reason] = Count(number=number, last=last)
 
 
 _RECVERR = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}
@@ -196,7 +197,7 @@ _EXTENDED = struct.Struct("=I12x")
 def _note(kept: OrderedDict[str, T], name: str, value: T) -> None:
     kept[name] = value
     kept.move_to_end(name)
-    if len(kept) > CROWD:
+    if len(kept) > MAX_PEERS:
         kept.popitem(last=False)
 
 

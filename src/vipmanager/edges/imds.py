@@ -6,12 +6,12 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from vipmanager.core.failures import Permanent, Transient
-from vipmanager.core.notice import Notice, departure, interruption
+from vipmanager.core.notice import TerminationNotice, departure, interruption
 from vipmanager.core.values import (
     EniId,
     InstanceId,
@@ -81,7 +81,7 @@ class Imds:
                 macs=listed,
             )
 
-    def notices(self) -> tuple[Notice, ...]:
+    def notices(self) -> tuple[TerminationNotice, ...]:
         """Read whether AWS is about to take the instance away; 404 tells of nothing.
 
         Sources: EC2 user guide, "Spot Instance interruption notices"; EC2 Auto Scaling user
@@ -97,6 +97,21 @@ class Imds:
             spot = self._key("spot/instance-action", interruption)
             state = self._key("autoscaling/target-lifecycle-state", str)
         return tuple(n for n in (spot, departure(state)) if n is not None)
+
+    def zone_id(self) -> str:
+        """Give the id of the Availability Zone, which is the same in every account: `use1-az1`.
+
+        Raises:
+            Transient: IMDS did not answer, or has no such key.
+            Permanent: IMDS refuses.
+        """
+        if self._disabled:
+            raise Permanent("IMDS is switched off by AWS_EC2_METADATA_DISABLED")
+        with self._lock:
+            found = self._key("placement/availability-zone-id", _zone_id)
+        if found is None:
+            raise Transient("IMDS has no placement/availability-zone-id")
+        return found
 
     def instance(self) -> InstanceId:
         """Give the instance id."""
@@ -114,17 +129,33 @@ class Imds:
     def eni(self, mac: Mac) -> MetadataEni:
         """Read what is told of one MAC; None for each key that is not there (yet)."""
         at = f"network/interfaces/macs/{mac}/"
-        card = self._key(at + "network-card", int)
+        # Most ENIs have only some of the keys: the listing saves the questions about the others.
+        there = {name.strip("/ ") for name in (self._key(at, str) or "").splitlines()}
+
+        def key(name: str, parse: Callable[[str], T]) -> T | None:
+            return self._key(at + name, parse) if name in there else None
+
+        card = key("network-card", int)
         if card is None:
-            card = self._key(at + "network-card-index", int)
+            card = key("network-card-index", int)
         return MetadataEni(
             mac=mac,
-            id=self._key(at + "interface-id", lambda text: EniId(_id("eni")(text))),
-            vpc=self._key(at + "vpc-id", lambda text: VpcId(_id("vpc")(text))),
-            subnet=self._key(at + "subnet-id", lambda text: SubnetId(_id("subnet")(text))),
-            subnet_ipv4=self._key(at + "subnet-ipv4-cidr-block", IPv4Network),
-            device_index=self._key(at + "device-number", int),
+            id=key("interface-id", lambda text: EniId(_id("eni")(text))),
+            vpc=key("vpc-id", lambda text: VpcId(_id("vpc")(text))),
+            subnet=key("subnet-id", lambda text: SubnetId(_id("subnet")(text))),
+            subnet_ipv4=key("subnet-ipv4-cidr-block", IPv4Network),
+            device_index=key("device-number", int),
             card_index=card or 0,
+            addresses=frozenset(
+                (
+                    *(key("local-ipv4s", _each(IPv4Address)) or ()),
+                    *(key("ipv6s", _each(IPv6Address)) or ()),
+                )
+            ),
+            prefixes=(
+                *(key("ipv4-prefix", _each(IPv4Network)) or ()),
+                *(key("ipv6-prefix", _each(IPv6Network)) or ()),
+            ),
         )
 
     def _need(self, key: str, parse: Callable[[str], str]) -> str:
@@ -193,7 +224,7 @@ class Imds:
             )
             connection.connect()
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise self._silent("connect", error) from error
         return connection
 
@@ -211,6 +242,11 @@ class Imds:
         )
 
 
+def _each(parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    """Parse one value a line."""
+    return lambda text: tuple(parse(line.strip()) for line in text.splitlines() if line.strip())
+
+
 def _id(kind: str) -> Callable[[str], str]:
     """Parse an id: a proxy's or a server's error page is none."""
 
@@ -224,6 +260,12 @@ def _id(kind: str) -> Callable[[str], str]:
 
 def _region(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9-]{1,40}", text):
+        raise ValueError(text)
+    return text
+
+
+def _zone_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
         raise ValueError(text)
     return text
 

@@ -25,6 +25,7 @@ from vipmanager.core.actions import (
     RemoveRule,
 )
 from vipmanager.core.failures import Conflict, Failure, Permanent, Transient
+from vipmanager.core.text import printable
 from vipmanager.core.values import (
     MAIN_TABLE,
     AddressState,
@@ -34,6 +35,7 @@ from vipmanager.core.values import (
     Network,
     PodAddress,
     PodInterface,
+    PodNetworks,
     PolicyRule,
     RouteKind,
 )
@@ -48,6 +50,8 @@ _KINDS = {"1": RouteKind.UNICAST, "9": RouteKind.THROW}
 
 _FAILED = re.compile(r"Command failed -:(\d+)")
 _DOWN = ("Network is down", "Network is unreachable", "is not up")
+_NO_FAMILY = ("Address family not supported", "Operation not supported")
+"""What `ip -6` says of a kernel without IPv6: `ipv6.disable=1` (EAFNOSUPPORT, EOPNOTSUPP)."""
 _GONE = ("No such process", "No such file or directory", "Cannot find device")
 
 
@@ -59,15 +63,18 @@ class IpRoute:
         command: Sequence[str] = ("ip",),
         *,
         falls: Callable[[], Mapping[int, int]] = dict,
+        networks: Callable[[], PodNetworks] = PodNetworks,
     ) -> None:
         """Prepare.
 
         Args:
             command: what to use as `ip`; it may lead into another namespace.
             falls: how often each link, by index, was seen to go down.
+            networks: what Kubernetes tells of the pod's networks.
         """
         self._ip = tuple(command)
         self._falls = falls
+        self._networks = networks
 
     def read(self) -> KernelState:
         """Read interfaces, routes and rules of both families.
@@ -83,7 +90,8 @@ class IpRoute:
             self._start(["-N", "-j", "-6", "rule", "show"]) as six,
         ):
             try:
-                text, text6 = self._finish(both, _READ), self._finish(six, "")
+                text = self._finish(both, _READ)
+                text6 = self._finish(six, "", instead="[]")
             except Failure:
                 both.kill()
                 six.kill()
@@ -95,6 +103,7 @@ class IpRoute:
                 interfaces=tuple(_interface(link, falls) for link in links if "ifname" in link),
                 routes=tuple(r for r in map(_route, routes) if r is not None),
                 rules=(*(_rule(r, 4) for r in rules), *(_rule(r, 6) for r in rules6)),
+                networks=self._networks(),
             )
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise Transient(f"`ip -j` answered with something unexpected: {error}") from error
@@ -150,6 +159,7 @@ class IpRoute:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                errors="surrogateescape",  # a name may be any bytes
                 env={**os.environ, "LC_ALL": "C"},
             )
         except OSError as error:
@@ -157,7 +167,10 @@ class IpRoute:
                 f"{self._ip[0]} can't be started ({error.strerror})", "install iproute2"
             ) from error
 
-    def _finish(self, process: "subprocess.Popen[str]", script: str) -> str:
+    def _finish(
+        self, process: "subprocess.Popen[str]", script: str, *, instead: str | None = None
+    ) -> str:
+        """Give what `ip` says; `instead`, where it is given and the kernel lacks the family."""
         try:
             answer, errors = process.communicate(script, timeout=TIMEOUT)
         except subprocess.TimeoutExpired as error:
@@ -165,13 +178,15 @@ class IpRoute:
             process.communicate()
             raise Transient("`ip` did not end in time") from error
         if process.returncode:
+            if instead is not None and any(lacking in errors for lacking in _NO_FAMILY):
+                return instead
             raise Transient(f"the kernel could not be read: {errors.strip()}")
         return answer
 
 
 def _documents(text: str, count: int) -> list[list[dict[str, Any]]]:
     """Split the JSON documents that a batch prints, one for each command."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(strict=False)  # `ip` escapes no control character of a name
     found: list[list[dict[str, Any]]] = []
     at = 0
     try:
@@ -187,10 +202,12 @@ def _documents(text: str, count: int) -> list[list[dict[str, Any]]]:
 
 def _interface(link: dict[str, Any], falls: Mapping[int, int]) -> PodInterface:
     return PodInterface(
-        name=link["ifname"],
+        name=printable(link["ifname"]),
         index=link["ifindex"],
         mac=Mac(link.get("address", "").lower()),
         up="UP" in link.get("flags", ()),
+        # Shown of a link that is up and not running (IFF_RUNNING, netdevice(7)).
+        carrier="NO-CARRIER" not in link.get("flags", ()),
         falls=falls.get(link["ifindex"], 0),
         addresses=tuple(
             PodAddress(
@@ -198,6 +215,7 @@ def _interface(link: dict[str, Any], falls: Mapping[int, int]) -> PodInterface:
                 prefix_length=a["prefixlen"],
                 state=_state(a),
                 dynamic=bool(a.get("dynamic")),
+                deprecated=bool(a.get("deprecated")),
             )
             for a in link.get("addr_info", ())
             if "local" in a and _lasting(a)
@@ -205,11 +223,27 @@ def _interface(link: dict[str, Any], falls: Mapping[int, int]) -> PodInterface:
     )
 
 
+_FAR = "0", "global"
+_NEAR = "253", "link"
+"""Scopes, as `ip -N` and `ip` show them (rtnetlink.h, `RT_SCOPE_*`)."""
+
+
 def _lasting(address: dict[str, Any]) -> bool:
-    """Leave out what is not global, and what will not stay."""
-    return address.get("scope") in {"0", "global"} and not (
-        address.get("temporary") or address.get("deprecated")
-    )
+    """Leave out what is good on its link alone, and what will not stay.
+
+    An IPv6 address tells its scope itself. That of an IPv4 address is set by hand: `link` makes it
+    no source of other connections (ip-address(8)), and it is reached all the same.
+
+    `dynamic` is an address whose time is limited; one that is deprecated as well is going away.
+    Deprecated for good (`preferred_lft 0 valid_lft forever`) is set by hand, so that the address is
+    no source of other connections (ip-address(8)).
+    """
+    leaving = address.get("deprecated") and address.get("dynamic")
+    if address.get("temporary") or leaving:
+        return False
+    found = ip_address(address["local"])
+    by_hand = found.version == 4 and not found.is_link_local  # noqa: PLR2004 - the family's name
+    return address.get("scope") in ((*_FAR, *_NEAR) if by_hand else _FAR)
 
 
 def _state(address: dict[str, Any]) -> AddressState:
@@ -234,13 +268,18 @@ def _route(route: dict[str, Any]) -> KernelRoute | None:
         table=table,
         gateway=ip_address(gateway) if gateway else None,
         # The kernel shows an IPv6 `throw` on lo; it has no device of its own.
-        device=route.get("dev") if kind is not RouteKind.THROW else None,
+        device=printable(route["dev"]) if "dev" in route and kind is not RouteKind.THROW else None,
         source=ip_address(source) if source else None,
         metric=metric,
         protocol=int(route.get("protocol", 3)),
         kind=kind,
         on_link="onlink" in route.get("flags", ()),
+        plain=not _SELECTORS & set(route),
     )
+
+
+_SELECTORS = {"from", "tos"}
+"""What a route asks of a packet beside its destination, as ip-route(8) calls it."""
 
 
 def _destination(route: dict[str, Any]) -> Network:
@@ -251,22 +290,30 @@ def _destination(route: dict[str, Any]) -> Network:
     return ip_network(_DEFAULTS[6 if six else 4])
 
 
-_PLAIN = {"priority", "src", "srclen", "table", "protocol"}
+_PLAIN = {"priority", "src", "srclen", "dst", "dstlen", "table", "protocol", "action"}
+_REFUSING = {"6", "7", "8", "blackhole", "unreachable", "prohibit"}
+"""`FR_ACT_BLACKHOLE`, `FR_ACT_UNREACHABLE`, `FR_ACT_PROHIBIT` (linux/fib_rules.h)."""
 
 
 def _rule(rule: dict[str, Any], version: int) -> PolicyRule:
-    source = rule.get("src", "all")
-    length = rule.get("srclen")
-    if source != "all" and length is not None:
-        source = f"{source}/{length}"
+    selectors = set(rule) - ({"iif"} if rule.get("iif") == "lo" else set())  # what the pod sends
     return PolicyRule(
         priority=rule["priority"],
-        source=None if source == "all" else ip_network(source),
+        source=_selected(rule, "src"),
+        destination=_selected(rule, "dst"),
         table=int(rule.get("table", 0)),
+        refuses=str(rule.get("action", "")) in _REFUSING,
         protocol=int(rule.get("protocol", 2)),
         version=version,
-        plain=set(rule) <= _PLAIN,
+        plain=selectors <= _PLAIN,
     )
+
+
+def _selected(rule: dict[str, Any], end: str) -> Network | None:
+    address, length = rule.get(end, "all"), rule.get(f"{end}len")
+    if address == "all":
+        return None
+    return ip_network(address if length is None else f"{address}/{length}")
 
 
 def _version(action: KernelAction) -> int:
@@ -306,17 +353,21 @@ _DEBOUNCE = 0.01
 _PATIENCE = 0.1
 """Seconds after which a burst that does not end is told of all the same."""
 
+_RESPITE = 0.3
+"""Seconds without reading after such a burst: a flood costs a part of the processor only. What the
+kernel does not keep of it meanwhile is told as one change."""
+
 
 class NetlinkWatch:
     """Calls back when anything in the namespace changes. What changed is for a reading to tell."""
 
-    def __init__(self, stirred: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None]) -> None:
         """Subscribe at once: a change after this line is never missed.
 
         Raises:
             Permanent: the kernel gives no netlink socket.
         """
-        self._stirred = stirred
+        self._changed = changed
         self._falls: dict[int, int] = {}
         try:
             self._socket = socket.socket(
@@ -339,24 +390,29 @@ class NetlinkWatch:
     def _watch(self) -> None:
         while True:
             self._drain(None)
-            self._drain(_DEBOUNCE)
-            self._stirred()
+            if not self._drain(_DEBOUNCE):
+                time.sleep(_RESPITE)
+            self._changed()
 
-    def _drain(self, quiet: float | None) -> None:
-        """Read one message, or all until none came for `quiet` seconds, within patience."""
+    def _drain(self, quiet: float | None) -> bool:
+        """Read one message, or all until none came for `quiet` seconds, within patience.
+
+        Gives whether it is quiet.
+        """
         self._socket.settimeout(quiet)
         patience = time.monotonic() + _PATIENCE
         while quiet is None or time.monotonic() < patience:
             try:
                 message = self._socket.recv(65536)
             except TimeoutError:
-                return
+                return True
             except OSError:
-                return  # ENOBUFS: messages were lost, which is a change too
+                return False  # ENOBUFS: messages were lost, which is a change too
             for index in links_down(message):
                 self._falls[index] = self._falls.get(index, 0) + 1
             if quiet is None:
-                return
+                return True
+        return False
 
 
 _HEADER = struct.Struct("=IHHII")

@@ -1,18 +1,27 @@
 """Log lines from reports: one line a change, nothing when nothing changes."""
 
+from __future__ import annotations
+
 import json
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from vipmanager.core.actions import ReplaceRoute, RouteWrite
 from vipmanager.core.findings import Condition, Finding, Kind
+from vipmanager.core.progress import Progress
 from vipmanager.core.report import Done, Report
-from vipmanager.core.tally import Progress, is_write
-from vipmanager.core.tenure import Tenure
+from vipmanager.core.tally import Recovery, is_write
+from vipmanager.core.text import printable
 
+if TYPE_CHECKING:  # an agent without a Lease starts sooner without it
+    from vipmanager.core.role_status import RoleStatus
+
+LONGEST = 16_384
+"""Characters of a line: a container's log is split there (containerd, the default of
+`max_container_log_line_size`)."""
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _OF_KIND = {
     Kind.SKIPPED: "info",
@@ -55,6 +64,7 @@ class Log:
         """
         if not self.shows(level):
             return
+        text = printable(text, LONGEST)  # a line is one line, whatever a bug's text holds
         wall = datetime.fromtimestamp(self._wall(), UTC)
         at = wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         if self._as_json:
@@ -74,19 +84,24 @@ class LogReporter:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._said: dict[Finding, None] = {}
-        self._progress = Progress(began=time.monotonic())
+        self._recovery = Recovery(began=time.monotonic())
+        self._aside: tuple[str, ...] = ()
 
     def report(self, report: Report) -> None:
         """Take one pass's report."""
         for done in report.done:
             self._done(done, report)
         self._findings(report)
-        self._progress, over = self._progress.after(report, time.monotonic())
+        if report.whole and report.observed and report.aside != self._aside:
+            self._aside = report.aside
+            names = ", ".join(report.aside) or "none"
+            self._log.line("debug", "aside", f"interfaces left alone: {names}", names=report.aside)
+        self._recovery, over = self._recovery.after(report, time.monotonic())
         if over is not None:
             self._log.line(
                 "info",
                 "converged",
-                f"right: {_count(len(report.floating), 'floating IP')}, "
+                f"RIGHT: {_count(len(report.floating), 'floating IP')}, "
                 f"{_count(len(report.judged), 'route')}, read back after "
                 f"{_count(over.writes, 'write')} in {over.seconds:.2f} s",
                 writes=over.writes,
@@ -101,6 +116,18 @@ class LogReporter:
             number=report.number,
             reasons=report.reasons,
             seconds=report.seconds,
+        )
+
+    def progress(self, progress: Progress) -> None:
+        """Say how far the routes are, while writing them lasts."""
+        self._log.line(
+            "info",
+            "progress",
+            str(progress),
+            written=progress.written,
+            failed=progress.failed,
+            total=progress.total,
+            left=round(progress.seconds, 1),
         )
 
     def _done(self, done: Done, report: Report) -> None:
@@ -139,26 +166,27 @@ class LogReporter:
             )
 
 
-def log_tenure(log: Log, tenure: Tenure) -> None:
+def log_role(log: Log, role_status: RoleStatus) -> None:
     """Say a change of role, or that a takeover is complete."""
-    generation = tenure.generation.transitions if tenure.generation is not None else None
-    if tenure.settled is None:
+    generation = role_status.generation.transitions if role_status.generation is not None else None
+    if role_status.settled is None:
         log.line(
             "info",
             "role",
-            str(tenure),
-            role=tenure.role.value,
-            cause=tenure.why,
+            str(role_status),
+            role=role_status.role.value,
+            cause=role_status.why,
             generation=generation,
         )
         return
     log.line(
         "info",
         "takeover",
-        f"every route points here, read back {tenure.settled:.2f} s after the Lease was asked for",
-        cause=tenure.why,
+        f"every route points here, read back {role_status.settled:.2f} s after the Lease was "
+        "asked for",
+        cause=role_status.why,
         generation=generation,
-        seconds=round(tenure.settled, 3),
+        seconds=round(role_status.settled, 3),
     )
 
 

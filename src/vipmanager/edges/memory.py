@@ -17,8 +17,10 @@ from vipmanager.core.actions import (
     ReplaceRoute,
 )
 from vipmanager.core.evolve import evolve
-from vipmanager.core.failures import Conflict, Failure, Permanent, Transient
+from vipmanager.core.failures import Conflict, Failure, Permanent, TooLate, Transient
+from vipmanager.core.findings import Condition
 from vipmanager.core.lease import LeaseRecord
+from vipmanager.core.pods import PodObject
 from vipmanager.core.values import (
     CloudState,
     Eni,
@@ -33,6 +35,7 @@ from vipmanager.core.values import (
     VpcId,
     World,
 )
+from vipmanager.ports import Fence
 
 
 class MemoryKernel:
@@ -84,6 +87,18 @@ class MemoryMetadata:
         return replace(self.node, enis=tuple(e for e in self.node.enis if e.mac in wanted))
 
 
+class MemoryFence:
+    """The `Fence` port."""
+
+    def __init__(self) -> None:
+        self.standing = True
+        """Set it to end it."""
+
+    def stands(self) -> bool:
+        """Tell whether it does."""
+        return self.standing
+
+
 class MemoryCloud:
     """The `Cloud` port. Several agents may share one."""
 
@@ -131,9 +146,11 @@ class MemoryCloud:
         wanted = set(vpcs)
         return tuple(s for s in self._read().subnets if s.vpc in wanted)
 
-    def write(self, action: CloudAction) -> None:
+    def write(self, action: CloudAction, fence: Fence) -> None:
         """Change the state as EC2 would."""
         with self._lock:
+            if not fence.stands():
+                raise TooLate(str(action))
             failure = self.unreachable or self.refuse(action) or self._conflict(action)
             if failure is not None:
                 raise failure
@@ -159,7 +176,8 @@ class MemoryCloud:
             return None if known else Permanent(f"{action}: no such network interface")
         table = next((t for t in self.state.tables if t.id == action.table), None)
         if table is None:
-            return Permanent(f"{action}: InvalidRouteTableID.NotFound")
+            gone = f"{action}: InvalidRouteTableID.NotFound"
+            return Permanent(gone, condition=Condition.TABLE_GONE)
         route = table.route_to(action.destination)
         if isinstance(action, ReplaceRoute | DeleteRoute):
             return Conflict(f"{action}: no such route") if route is None else None
@@ -194,7 +212,7 @@ class MemoryLease:
         """Make it; `Conflict` where there is one."""
         return self._put(record, expected=None)
 
-    def replace(self, record: LeaseRecord) -> LeaseRecord:
+    def replace(self, record: LeaseRecord, *, urgent: bool = False) -> LeaseRecord:  # noqa: ARG002 - there is one path
         """Put a record in the place of the version that it names."""
         return self._put(record, expected=(record.uid, record.resource_version))
 
@@ -243,3 +261,32 @@ class MemoryLease:
     def _tell(self) -> None:
         for heard in self._hearers:
             heard(self.record)
+
+
+class MemoryPods:
+    """The `Pods` port of one pod. `objects` is what there is now."""
+
+    def __init__(
+        self, uid: str = "", objects: Callable[[], Iterable[PodObject]] = lambda: ()
+    ) -> None:
+        self._uid, self._objects = uid, objects
+        self.there: dict[str, str] = {}
+        """UIDs by name; several may share it."""
+        self.away: Failure | None = None
+        """Set it to make every call fail."""
+
+    def uid(self, name: str) -> str | None:
+        """Give the UID of the pod with this name."""
+        if self.away is not None:
+            raise self.away
+        return self.there.get(name)
+
+    def mine(self) -> PodObject | None:
+        """Give the pod with this one's uid."""
+        return next((p for p in self.all() if p.uid == self._uid), None)
+
+    def all(self) -> tuple[PodObject, ...]:
+        """Give every pod."""
+        if self.away is not None:
+            raise self.away
+        return tuple(self._objects())

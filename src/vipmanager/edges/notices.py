@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 from vipmanager.core.failures import Failure
-from vipmanager.core.notice import Notice
+from vipmanager.core.notice import TerminationNotice
 
 EVERY = 5.0
 """Seconds between two questions."""
@@ -21,8 +21,8 @@ class Notices:
     def __init__(
         self,
         *,
-        read: Callable[[], tuple[Notice, ...]],
-        heard: Callable[[Notice], None],
+        read: Callable[[], tuple[TerminationNotice, ...]],
+        heard: Callable[[TerminationNotice], None],
         every: float = EVERY,
     ) -> None:
         """Ask nothing yet.
@@ -44,7 +44,7 @@ class Notices:
         self._closed.set()
 
     def _live(self) -> None:
-        told: set[Notice] = set()
+        told: set[TerminationNotice] = set()
         while not self._closed.is_set():
             for notice in self._ask():
                 if notice not in told:
@@ -52,7 +52,7 @@ class Notices:
                     self._heard(notice)
             self._closed.wait(self._every)
 
-    def _ask(self) -> tuple[Notice, ...]:
+    def _ask(self) -> tuple[TerminationNotice, ...]:
         try:
             return self._read()
         except Failure:

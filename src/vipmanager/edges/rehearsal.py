@@ -23,7 +23,7 @@ from vipmanager.core.values import (
     VpcId,
     World,
 )
-from vipmanager.ports import Cloud, Kernel
+from vipmanager.ports import Cloud, Fence, Kernel
 
 
 class RehearsalKernel:
@@ -81,7 +81,7 @@ class RehearsalCloud:
         """Give all subnets of these VPCs."""
         return self._real.subnets(vpcs)
 
-    def write(self, action: CloudAction) -> None:
+    def write(self, action: CloudAction, fence: Fence) -> None:  # noqa: ARG002 - nothing is sent
         """Remember the action."""
         with self._lock:
             self._writes.append(action)

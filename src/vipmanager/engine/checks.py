@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from vipmanager.core.failures import Failure
 from vipmanager.core.findings import Condition, Finding, find
-from vipmanager.core.healthcheck import SLOWEST, AppHealth, Pulse
+from vipmanager.core.healthcheck import SLOWEST, AppHealth, HealthState
 from vipmanager.engine.beside import ends_on_a_bug
 from vipmanager.ports import Clock, Tasks
 
@@ -44,7 +44,7 @@ class Checks:
         self._changed: list[Changed] = []
         self._closing = tasks.condition()
         self._closed = False
-        self.pulse = Pulse()
+        self.pulse = HealthState()
         """The state after the last check."""
 
     def listen(self, changed: Changed) -> None:
@@ -79,7 +79,7 @@ class Checks:
             with self._closing:
                 self._closing.wait_for(lambda: self._closed, max(0.0, left))
 
-    def _look(self) -> Pulse:
+    def _look(self) -> HealthState:
         try:
             self._examine(min(self._interval, SLOWEST))
         except Failure as failure:

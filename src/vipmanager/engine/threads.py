@@ -4,6 +4,7 @@ import itertools
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +19,8 @@ IDLE = 4
 class Threads:
     """Each piece of work on a thread, which does not keep the process alive.
 
-    Threads are used again, the oldest first: memory that one has used is seldom given back.
+    Threads are used again, the oldest first: memory that one has used is seldom given back. They
+    end once nobody has this any more.
     """
 
     def __init__(self) -> None:
@@ -26,6 +28,7 @@ class Threads:
         """From the oldest to the youngest."""
         self._made = itertools.count()
         self._lock = threading.Lock()
+        weakref.finalize(self, _end, self._idle).atexit = False
 
     def start(self, name: str, work: Callable[[], T]) -> "_Task[T]":
         """Begin some work."""
@@ -33,7 +36,7 @@ class Threads:
         with self._lock:
             worker = self._idle.pop(0) if self._idle else None
         if worker is None:
-            worker = _Worker(next(self._made), self._keep)
+            worker = _Worker(next(self._made), weakref.WeakMethod(self._keep))
             worker.start()
         worker.name = name
         worker.todo.put(task)
@@ -45,7 +48,7 @@ class Threads:
 
     def _keep(self, worker: "_Worker") -> None:
         with self._lock:
-            self._idle = sorted((*self._idle, worker), key=lambda w: w.number)
+            self._idle[:] = sorted((*self._idle, worker), key=lambda w: w.number)
             youngest = self._idle.pop() if len(self._idle) > IDLE else None
         if youngest is not None:
             youngest.todo.put(None)
@@ -54,7 +57,7 @@ class Threads:
 class _Worker(threading.Thread):
     """A thread that does one piece of work after the other."""
 
-    def __init__(self, number: int, keep: "Callable[[_Worker], None]") -> None:
+    def __init__(self, number: int, keep: "weakref.WeakMethod[Callable[[_Worker], None]]") -> None:
         super().__init__(daemon=True)
         self.number, self._keep = number, keep
         self.todo: queue.SimpleQueue[_Task[Any] | None] = queue.SimpleQueue()
@@ -64,7 +67,15 @@ class _Worker(threading.Thread):
         while (task := self.todo.get()) is not None:
             _perform(task)
             del task
-            self._keep(self)
+            if (keep := self._keep()) is None:
+                return
+            keep(self)
+            del keep
+
+
+def _end(workers: list[_Worker]) -> None:
+    for worker in workers:
+        worker.todo.put(None)
 
 
 class _Task(Generic[T]):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from standing import standing
+from standby_fixtures import standing
 from steady import (
     ALONE,
     SHORT,
@@ -15,10 +15,11 @@ from steady import (
     moved_once,
     unmoved,
 )
-from vipmanager.lab.control_plane import LEASE, NAMESPACE
-from vipmanager.lab.kube.kinds import LEASES
-from vipmanager.lab.kube.store import Key
-from vipmanager.lab.replicas import Replicas
+from vipmanager_lab.control_plane import LEASE, NAMESPACE
+from vipmanager_lab.kube.faults import STARTING
+from vipmanager_lab.kube.kinds import LEASES
+from vipmanager_lab.kube.store import Key
+from vipmanager_lab.replicas import Replicas
 
 IN_A_ROLE = "on leases in a Role bound to the pod's service account"
 
@@ -191,3 +192,11 @@ def test_nonsense_in_the_leases_annotations_moves_nothing_and_is_written_over() 
         with moved_once(group, to=standby):
             group.world.network.cut("a")
             assert standby.await_takeover()["cause"] == "silent"
+
+
+def test_an_api_that_starts_refuses_for_a_moment_and_nothing_moves() -> None:
+    with standing(ALONE) as group:
+        group.pair()
+        with unmoved(group):
+            group.kube.inject("update leases", STARTING, times=2)
+            await_renewals(group, 4)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from staging import wait_until
-from standing import standing
+from agent_fixtures import wait_until
+from standby_fixtures import standing
 from steady import (
     ALONE,
     SHORT,
@@ -22,10 +22,10 @@ from steady import (
     moved_once,
     unmoved,
 )
-from vipmanager.lab.cni import Delegate
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.replicas import Replica, Replicas
-from vipmanager.lab.world import World
+from vipmanager_lab.cni import Delegate
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.replicas import Replica, Replicas
+from vipmanager_lab.world import World
 
 OTHERS = ("192.168.0.11/24", "192.168.0.12/24")
 """The floating IPs of another group."""

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from staging import wait_until
-from standing import said, standing, watched, writes_of
+from agent_fixtures import wait_until
+from standby_fixtures import said, standing, watched, writes_of
 from steady import (
     ALONE,
     SHORT,
@@ -16,8 +16,8 @@ from steady import (
     moved_once,
     unmoved,
 )
-from vipmanager.lab.ec2.faults import Hang
-from vipmanager.lab.faults import Unreachable
+from vipmanager_lab.ec2.faults import Hang
+from vipmanager_lab.faults import Unreachable
 
 
 @pytest.mark.parametrize(("pattern", "version"), [(1, 4), (2, 6)])

@@ -1,8 +1,8 @@
 """Two replicas of an application: one steers, the other is ready to, with real packets."""
 
-from standing import standing, writes_of
+from standby_fixtures import standing, writes_of
 from steady import await_readings, unmoved
-from vipmanager.lab.replicas import HEALTH_PORT
+from vipmanager_lab.replicas import HEALTH_PORT
 
 CHECK = {"HealthCheck": f"tcp://127.0.0.1:{HEALTH_PORT}", "HealthIntervalMs": "100"}
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from standing import said, standing, watched, writes_of
+from standby_fixtures import said, standing, watched, writes_of
 from steady import (
     SHORT,
     await_readings,
@@ -14,8 +14,8 @@ from steady import (
     moved_once,
     unmoved,
 )
-from vipmanager.lab.faults import Break, Unreachable
-from vipmanager.lab.replicas import Replica, Replicas
+from vipmanager_lab.faults import Break, Unreachable
+from vipmanager_lab.replicas import Replica, Replicas
 
 CALM = {"LeaseSeconds": "10", "HeartbeatMs": "200"}
 """A holder that is missed renews out of turn, within 1.25 intervals, on a busy machine too."""
@@ -62,7 +62,8 @@ def test_a_standby_without_the_kubernetes_api_takes_nothing(how: Unreachable) ->
             await_renewals(group, 6)
             group.kube.clear()
             await_renewals(group, 3)
-        assert len(lines(standby, "the Kubernetes API: get leases")) == 1
+        causes = lines(standby, "the Kubernetes API: get leases")
+        assert len(causes) == len(set(causes)) <= 2  # what it was, and how the connection ended
 
 
 @pytest.mark.parametrize("how", Unreachable)
@@ -130,14 +131,13 @@ def test_a_holder_whose_writes_fail_is_relieved_once() -> None:
             standby.await_takeover()
 
 
-def test_a_standby_without_ec2_takes_nothing_and_can_again_afterwards() -> None:
+def test_a_standby_without_ec2_takes_over_once_it_is_back() -> None:
     with standing(SHORT) as group:
         holder, standby = group.pair()
         group.world.faults.partition(standby.address, Unreachable.CLOSES)
-        await_words(standby, "not fit to take the floating IPs: EC2 does not answer")
-        with unmoved(group):
+        await_words(standby, "EC2 can't be read")
+        with moved_once(group, to=standby):
             group.world.network.cut("a")
             await_words(holder, "the Lease could not be renewed for LeaseSeconds")
-        with moved_once(group, to=standby):
             group.world.faults.clear()
             standby.await_takeover()

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from staging import wait_until
-from standing import said, standing
+from agent_fixtures import wait_until
+from standby_fixtures import said, standing
 from steady import SHORT, await_words, lines, moved_once
-from vipmanager.lab.control_plane import NAMESPACE
-from vipmanager.lab.kube.kinds import EVENTS, PODS
-from vipmanager.lab.kube.store import Key
-from vipmanager.lab.replicas import Replica, Replicas
+from vipmanager_lab.control_plane import NAMESPACE
+from vipmanager_lab.kube.kinds import EVENTS, PODS
+from vipmanager_lab.kube.store import Key
+from vipmanager_lab.replicas import Replica, Replicas
 
 HTTP = SHORT | {"HTTPPort": "8080"}
 Samples = Mapping[tuple[str, ...], float]
@@ -63,7 +63,7 @@ def test_status_and_metrics_tell_both_roles_and_count_the_takeover() -> None:
 
 def posted(group: Replicas, replica: Replica) -> set[str]:
     """Give the reasons of the Events on a pod that tell of its role."""
-    _, stored = group.plane.cluster.store.list(EVENTS)
+    _, stored = group.plane.cluster.store.list(EVENTS, NAMESPACE)
     mine = [e for e in stored if e["involvedObject"]["uid"] == replica.uid]
     return {e["reason"] for e in mine if e["reason"].startswith("Became")}
 
@@ -102,7 +102,7 @@ def test_without_the_right_to_label_it_is_said_once_and_steering_goes_on() -> No
             holder.order("yield")
             standby.await_takeover()
         for replica in (holder, standby):
-            assert len(lines(replica, "no role label from now on")) == 1
+            assert len(lines(replica, "the role label has to wait")) == 1
         assert label(group, standby) is None
 
 

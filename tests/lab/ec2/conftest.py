@@ -12,9 +12,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from vipmanager.lab.ec2.account import Account
-from vipmanager.lab.ec2.endpoint import Endpoint
-from vipmanager.lab.ec2.faults import Faults
+from vipmanager_lab.ec2.account import Account
+from vipmanager_lab.ec2.endpoint import Endpoint
+from vipmanager_lab.ec2.faults import Faults
 
 _ACCOUNTS = itertools.count(100_000_000_000)
 _SESSION = botocore.session.Session()  # it caches the EC2 model, which is slow to read

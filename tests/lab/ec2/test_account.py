@@ -6,7 +6,7 @@ import time
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from vipmanager.lab.ec2.account import Account
+from vipmanager_lab.ec2.account import Account
 
 if TYPE_CHECKING:
     from lab.ec2.conftest import Client, Lab, MakeClient, Refused, Routes

@@ -17,8 +17,8 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from werkzeug.serving import make_ssl_devcert
 
-from vipmanager.lab.ec2.endpoint import Endpoint
-from vipmanager.lab.ec2.faults import Faults, Hang, Unreachable
+from vipmanager_lab.ec2.endpoint import Endpoint
+from vipmanager_lab.ec2.faults import Faults, Hang, Unreachable
 
 if TYPE_CHECKING:
     from lab.ec2.conftest import Client, Lab, MakeClient, Refused

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import (
+    ClientError,
     ConnectionClosedError,
     ReadTimeoutError,
 )
 from botocore.parsers import ResponseParserError
 
-from vipmanager.lab.ec2.faults import Break, Hang, TokenBucket, Unreachable
+from vipmanager_lab.ec2.faults import Break, Hang, Impairment, TokenBucket, Unreachable
 
 if TYPE_CHECKING:
     from lab.ec2.conftest import Client, Lab, MakeClient, Refused, Routes
@@ -256,8 +257,47 @@ def test_fifty_parallel_calls_take_the_latency_of_one(lab: Lab, make_client: Mak
 
 def test_jitter_is_repeatable_and_bounded(lab: Lab) -> None:
     lab.faults.latency, lab.faults.jitter = 0.08, 0.02
-    delays = [lab.faults.delay() for _ in range(100)]
+    delays = [lab.faults.delay("DescribeSubnets") for _ in range(100)]
     assert 0.08 <= min(delays) < max(delays) <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("how", "answer"),
+    [("fail", ("InternalError", 500)), ("throttle", ("RequestLimitExceeded", 503))],
+)
+def test_describes_fail_in_an_impaired_region_and_writes_do_not(
+    lab: Lab, ec2: Client, steer: Steer, how: Impairment, answer: tuple[str, int]
+) -> None:
+    lab.faults.impair(how)
+    for ask in (ec2.describe_route_tables, ec2.describe_network_interfaces, ec2.describe_subnets):
+        with pytest.raises(ClientError) as refused:
+            ask()
+        said = refused.value.response
+        assert (said["Error"]["Code"], said["ResponseMetadata"]["HTTPStatusCode"]) == answer
+    steer()
+    assert _target(lab) == lab.eni_b
+    lab.faults.impair(None)
+    assert ec2.describe_route_tables()["RouteTables"]
+
+
+def test_describes_hang_in_an_impaired_region_until_it_heals(
+    lab: Lab, ec2: Client, steer: Steer
+) -> None:
+    lab.faults.impair("hang")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ec2.describe_route_tables)
+        lab.faults.await_hang()
+        steer()
+        assert _target(lab) == lab.eni_b
+        assert not asked.done()
+        lab.faults.impair(None)
+        assert asked.result(10)["RouteTables"]
+
+
+def test_an_impairment_ends_by_itself(lab: Lab, ec2: Client) -> None:
+    lab.faults.impair("hang", seconds=0.2)
+    assert ec2.describe_route_tables()["RouteTables"]
+    assert ec2.describe_route_tables()["RouteTables"]
 
 
 def test_clear_ends_every_fault(lab: Lab, ec2: Client) -> None:
@@ -267,5 +307,6 @@ def test_clear_ends_every_fault(lab: Lab, ec2: Client) -> None:
     lab.faults.deny("DescribeRouteTables")
     lab.faults.stale_reads(seconds=3600)
     lab.faults.fail_next(None, "InternalError", 500)
+    lab.faults.impair("fail")
     lab.faults.clear()
     assert ec2.describe_route_tables()["RouteTables"]

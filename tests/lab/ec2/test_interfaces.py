@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -170,3 +170,40 @@ def test_an_instance_launched_over_the_api_gets_a_free_address(lab: Lab, ec2: Cl
 def test_seeding_is_refused_where_the_api_would_refuse(lab: Lab) -> None:
     with pytest.raises(ServiceException, match=r"InvalidNetworkInterface\.InUse"):
         lab.account.attach(lab.eni_a, lab.instance_a, 3)
+
+
+def test_prefixes_are_delegated_over_the_api_and_described(lab: Lab, ec2: Client) -> None:
+    six = next(lab.account.view.subnets[lab.subnet_a].ipv6[0][1].subnets(new_prefix=80))
+    ec2.assign_private_ip_addresses(NetworkInterfaceId=lab.eni_a, Ipv4Prefixes=["10.0.1.16/28"])
+    ec2.assign_ipv6_addresses(NetworkInterfaceId=lab.eni_a, Ipv6Prefixes=[str(six)])
+    [shown] = ec2.describe_network_interfaces(NetworkInterfaceIds=[lab.eni_a])["NetworkInterfaces"]
+    assert shown["Ipv4Prefixes"] == [{"Ipv4Prefix": "10.0.1.16/28"}]
+    assert shown["Ipv6Prefixes"] == [{"Ipv6Prefix": str(six)}]
+    assert lab.account.view.enis[lab.eni_a].prefixes == (ip_network("10.0.1.16/28"), six)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "code"),
+    [
+        ("10.0.1.0/28", "InvalidIPAddress.InUse"),  # the instance's and the ENI's addresses
+        ("10.0.1.32/28", "InvalidIPAddress.InUse"),  # another ENI's prefix
+        ("10.0.2.16/28", "InvalidParameterValue"),  # another subnet's
+        ("10.0.1.64/27", "InvalidParameterValue"),  # too wide
+    ],
+)
+def test_a_prefix_is_free_and_of_the_subnet(
+    lab: Lab, ec2: Client, refused: Refused, prefix: str, code: str
+) -> None:
+    lab.account.assign_prefix(lab.account.create_eni(lab.subnet_a), ip_network("10.0.1.32/28"))
+    refusal = refused(
+        ec2.assign_private_ip_addresses, NetworkInterfaceId=lab.eni_a, Ipv4Prefixes=[prefix]
+    )
+    assert refusal[:2] == (400, code)
+
+
+def test_addresses_of_a_delegated_prefix_are_taken(lab: Lab, ec2: Client, refused: Refused) -> None:
+    lab.account.assign_prefix(lab.eni_a, ip_network("10.0.1.16/28"))
+    refusal = refused(
+        ec2.create_network_interface, SubnetId=lab.subnet_a, PrivateIpAddress="10.0.1.17"
+    )
+    assert refusal[:2] == (400, "InvalidIPAddress.InUse")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from vipmanager.lab.ec2.account import Account
+from vipmanager_lab.ec2.account import Account
 
 if TYPE_CHECKING:
     from lab.ec2.conftest import Client, Lab, Refused, Routes

@@ -1,4 +1,4 @@
-"""Raw HTTPS to the lab's Kubernetes API, and lightkube as a second opinion."""
+"""Raw HTTPS to the lab's Kubernetes API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from clusters import Pod, pod_in_a_cluster
-from vipmanager.lab.kube.kinds import EVENTS, LEASES, PODS
+from vipmanager_lab.kube.kinds import EVENTS, LEASES, PODS
 
 LEASE_PATH = "/apis/coordination.k8s.io/v1/namespaces/telco/leases"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.kube.conftest import LEASE_PATH, lease
-from vipmanager.lab.faults import Break, Hang
-from vipmanager.lab.kube.faults import INTERNAL, TOO_MANY, UNAVAILABLE, Refuse
+from vipmanager_lab.faults import Break, Hang
+from vipmanager_lab.kube.faults import INTERNAL, STARTING, TOO_MANY, UNAVAILABLE, Refuse
 
 if TYPE_CHECKING:
     from clusters import Pod
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (TOO_MANY, (429, "TooManyRequests")),
+        (STARTING, (403, "Forbidden")),
         (INTERNAL, (500, "InternalError")),
         (UNAVAILABLE, (503, "ServiceUnavailable")),
     ],
@@ -40,6 +40,8 @@ def test_a_throttled_client_is_told_when_to_come_back(pod: Pod, call: Caller) ->
     pod.cluster.faults.inject("* leases", TOO_MANY)
     answer = call.send("GET", LEASE_PATH)
     assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.read() == b"Too many requests, please try again later.\n"
 
 
 @pytest.mark.parametrize(("fault", "applied"), [(Break.RESET, False), (Break.LOST, True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lab.kube.conftest import LEASE_PATH, lease
+from vipmanager_lab.kube.kinds import NODES
 
 if TYPE_CHECKING:
     from clusters import Pod
@@ -38,9 +40,9 @@ def test_one_version_rises_with_every_change_of_any_object(
 ) -> None:
     first = int(made["metadata"]["resourceVersion"])
     _, other = call("POST", LEASE_PATH, lease("other"))
-    assert int(other["metadata"]["resourceVersion"]) == first + 1
+    assert int(other["metadata"]["resourceVersion"]) > first
     _, listed = call("GET", LEASE_PATH)
-    assert listed["metadata"]["resourceVersion"] == str(first + 1)
+    assert int(listed["metadata"]["resourceVersion"]) >= int(other["metadata"]["resourceVersion"])
     assert [it["metadata"]["name"] for it in listed["items"]] == ["group", "other"]
 
 
@@ -117,16 +119,24 @@ def test_a_delete_can_insist_on_what_it_means(
         ("GET", f"{LEASE_PATH}/none", None, (404, "NotFound")),
         ("DELETE", f"{LEASE_PATH}/none", None, (404, "NotFound")),
         ("PUT", f"{PODS}/none", {"metadata": {"name": "none"}}, (404, "NotFound")),
-        ("GET", "/apis/apps/v1/namespaces/telco/deployments", None, (404, "NotFound")),
+        ("GET", "/apis/apps/v1/namespaces/telco/deployments", None, (403, "Forbidden")),
+        ("GET", "/apis/nowhere.example/v1/namespaces/telco/leases", None, (403, "Forbidden")),
         ("POST", LEASE_PATH, lease("group"), (409, "AlreadyExists")),
         ("POST", LEASE_PATH, {"metadata": {}}, (422, "Invalid")),
         ("POST", LEASE_PATH, lease("x", leaseDurationSeconds=0), (422, "Invalid")),
         ("POST", LEASE_PATH, lease("x", renewTime="2026-01-01T00:00:00Z"), (400, "BadRequest")),
+        ("POST", LEASE_PATH, lease("x", renewTime=5), (400, "BadRequest")),
+        ("POST", LEASE_PATH, lease("x", leaseTransitions=2**31), (400, "BadRequest")),
+        ("POST", LEASE_PATH, lease("x", leaseTransitions="5"), (400, "BadRequest")),
+        ("POST", LEASE_PATH, lease("x", holderIdentity=5), (400, "BadRequest")),
+        ("POST", LEASE_PATH, {"metadata": {"name": "x", "labels": {"a": "b c"}}}, (422, "Invalid")),
+        ("POST", LEASE_PATH, {"metadata": {"name": "x", "labels": {"a b": "c"}}}, (422, "Invalid")),
+        ("GET", f"{LEASE_PATH}?watch=1&timeoutSeconds=0.05", None, (400, "BadRequest")),
+        ("GET", f"{LEASE_PATH}?watch=1&sendInitialEvents=true", None, (422, "Invalid")),
         ("POST", LEASE_PATH, {"metadata": {"name": "x", "namespace": "y"}}, (400, "BadRequest")),
         ("PUT", GROUP, lease("other"), (400, "BadRequest")),
         ("PATCH", GROUP, {}, (415, "UnsupportedMediaType")),
         ("POST", GROUP, lease(), (405, "MethodNotAllowed")),
-        ("GET", f"{LEASE_PATH}?labelSelector=a", None, (400, "BadRequest")),
         (
             "POST",
             "/api/v1/namespaces/telco/events",
@@ -144,6 +154,59 @@ def test_a_request_that_can_not_be_is_refused_with_a_status(
     assert (refused["kind"], refused["status"], refused["code"]) == ("Status", "Failure", status)
 
 
+@pytest.mark.own("the real one does all of it")
+def test_what_the_lab_leaves_out_is_refused(call: Caller) -> None:
+    for left_out in ("labelSelector=a", "continue=a"):
+        assert call("GET", f"{LEASE_PATH}?{left_out}")[0] == 400
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"renewTime": "2026-01-01T00:00:00Z"}, {"leaseTransitions": 2**31}, {"holderIdentity": 5}],
+    ids=str,
+)
+@pytest.mark.usefixtures("made")
+def test_a_patch_to_what_can_not_be_read_is_invalid(call: Caller, spec: dict[str, object]) -> None:
+    status, refused = call("PATCH", GROUP, {"spec": spec}, **MERGE)
+    assert (status, refused["reason"]) == (422, "Invalid")
+
+
+@pytest.mark.parametrize("metadata", [{"uid": "another"}, {"labels": {"role": "a b"}}], ids=str)
+def test_a_patch_of_another_pod_or_with_a_bad_label_is_invalid(
+    pod: Pod, call: Caller, metadata: dict[str, object]
+) -> None:
+    path = f"{PODS}/{pod.environ['POD_NAME']}"
+    status, refused = call("PATCH", path, {"metadata": metadata}, **MERGE)
+    assert (status, refused["reason"]) == (422, "Invalid")
+
+
+def test_a_field_that_nobody_knows_is_left_out_with_a_warning(call: Caller) -> None:
+    answer = call.send("POST", LEASE_PATH, lease(holderIdentity="a", colour="blue"))
+    assert (answer.status, json.loads(answer.read())["spec"]) == (201, {"holderIdentity": "a"})
+    assert answer.headers["Warning"] == '299 - "unknown field \\"spec.colour\\""'
+
+
+def test_a_replacement_of_what_is_not_there_creates_it(call: Caller) -> None:
+    made = {"metadata": {"name": "group", "resourceVersion": "5"}, "spec": {}}
+    assert call("PUT", GROUP, made)[0] == 201
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_version_zero_is_none(call: Caller, made: dict[str, Any], method: str) -> None:
+    made["metadata"]["resourceVersion"] = "0"
+    status, refused = call(method, GROUP, made, **(MERGE if method == "PATCH" else {}))
+    assert (status, refused["reason"]) == (422, "Invalid")
+    assert "must be specified for an update" in refused["message"]
+
+
+def test_an_object_tells_who_wrote_it(call: Caller, made: dict[str, Any]) -> None:
+    patch = {"spec": {"holderIdentity": "b"}}
+    _, changed = call("PATCH", f"{GROUP}?fieldManager=vipmanager", patch, **MERGE)
+    newest = changed["metadata"]["managedFields"][-1]
+    assert (newest["manager"], newest["operation"]) == ("vipmanager", "Update")
+    assert made["metadata"]["managedFields"]
+
+
 def test_labels_of_a_pod_are_merged_and_a_null_removes_one(pod: Pod, call: Caller) -> None:
     path = f"{PODS}/{pod.environ['POD_NAME']}"
     call("PATCH", path, {"metadata": {"labels": {"role": "active", "zone": "a"}}}, **MERGE)
@@ -156,7 +219,7 @@ def test_the_generation_of_a_pod_counts_changes_of_its_spec_alone(pod: Pod, call
     path = f"{PODS}/{pod.environ['POD_NAME']}"
     call("PATCH", path, {"metadata": {"labels": {"role": "active"}}}, **MERGE)
     assert call("GET", path)[1]["metadata"]["generation"] == 1
-    _, changed = call("PATCH", path, {"spec": {"nodeName": "n"}}, **MERGE)
+    _, changed = call("PATCH", path, {"spec": {"activeDeadlineSeconds": 600}}, **MERGE)
     assert changed["metadata"]["generation"] == 2
 
 
@@ -165,3 +228,19 @@ def test_a_patch_with_a_version_is_a_compare_and_swap(call: Caller, made: dict[s
     patch |= {"spec": {"holderIdentity": "b"}}
     assert call("PATCH", GROUP, patch, **MERGE)[0] == 200
     assert call("PATCH", GROUP, patch, **MERGE)[1]["reason"] == "Conflict"
+
+
+def test_a_node_lies_in_no_namespace_and_takes_a_right_of_the_cluster(
+    pod: Pod, call: Caller
+) -> None:
+    pod.cluster.store.create(NODES, "", {"metadata": {"name": "n1"}, "spec": {}})
+    status, refused = call("GET", "/api/v1/nodes/n1")
+    assert (status, refused["reason"]) == (403, "Forbidden")
+    assert "at the cluster scope" in refused["message"]
+    pod.account.allow(NODES, ["get"])
+    status, found = call("GET", "/api/v1/nodes/n1")
+    assert (status, found["kind"]) == (200, "Node")
+    assert "namespace" not in found["metadata"]
+    assert call("GET", "/api/v1/nodes/n2")[0] == 404
+    assert call("GET", "/api/v1/namespaces/telco/nodes/n1")[0] in {403, 404}
+    assert call("GET", "/api/v1/pods/p1")[0] == 403

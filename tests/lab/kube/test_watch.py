@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lab.kube.conftest import LEASE_PATH, lease
-from vipmanager.lab.faults import Unreachable
+from vipmanager_lab.faults import Unreachable
 
 if TYPE_CHECKING:
     from clusters import Pod
@@ -69,10 +69,10 @@ def test_a_watch_of_one_name_hears_of_no_other(call: Caller, connect: Connect) -
     assert stream.next()[1]["metadata"]["name"] == "group"
 
 
-def test_a_version_that_was_compacted_is_gone(pod: Pod, call: Caller, connect: Connect) -> None:
+def test_a_version_from_before_a_restart_is_gone(pod: Pod, call: Caller, connect: Connect) -> None:
     version = _version(call)
     call("POST", LEASE_PATH, lease())
-    pod.cluster.store.compact()
+    pod.cluster.restart()
     stream = Stream(connect(), resourceVersion=version)
     type_, status = stream.next()
     assert (type_, status["code"], status["reason"]) == ("ERROR", 410, "Expired")
@@ -83,20 +83,50 @@ def test_a_watch_ends_in_order_after_its_timeout_and_the_connection_lives_on(
     call: Caller, connect: Connect
 ) -> None:
     caller = connect()
-    assert Stream(caller, resourceVersion=_version(call), timeoutSeconds=0.05).ended()
+    assert Stream(caller, resourceVersion=_version(call), timeoutSeconds=1).ended()
     assert caller("GET", LEASE_PATH)[0] == 200
 
 
 def test_bookmarks_carry_a_quiet_watch_forward(call: Caller, connect: Connect) -> None:
-    stream = Stream(connect(), allowWatchBookmarks="true", resourceVersion=_version(call))
-    call("POST", "/api/v1/namespaces/telco/pods", {"metadata": {"name": "p"}})
-    version = _version(call)
-    types, seen = set(), ""
-    while seen != version:
+    stream = Stream(
+        connect(),
+        allowWatchBookmarks="true",
+        resourceVersion=_version(call),
+        fieldSelector="metadata.name=group",
+        timeoutSeconds=4,  # a real one has its first bookmark two seconds before the end
+    )
+    _, other = call("POST", LEASE_PATH, lease("other"))
+    types, seen = set(), 0
+    while seen < int(other["metadata"]["resourceVersion"]):
         type_, found = stream.next()
         types.add(type_)
-        seen = found["metadata"]["resourceVersion"]
+        seen = int(found["metadata"]["resourceVersion"])
     assert types == {"BOOKMARK"}
+
+
+def test_a_watch_without_a_limit_lasts(call: Caller, connect: Connect) -> None:
+    stream = Stream(connect(), resourceVersion=_version(call), timeoutSeconds=0)
+    _, made = call("POST", LEASE_PATH, lease())
+    assert stream.next() == ("ADDED", made)
+
+
+def test_a_watch_from_a_version_to_come_is_silent(call: Caller, connect: Connect) -> None:
+    stream = Stream(connect(), resourceVersion=int(_version(call)) + 10_000, timeoutSeconds=1)
+    call("POST", LEASE_PATH, lease())
+    assert stream.ended()
+
+
+def test_the_end_of_what_there_is_is_marked_where_a_watch_asks_for_it(
+    call: Caller, connect: Connect
+) -> None:
+    _, made = call("POST", LEASE_PATH, lease())
+    asked = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+    stream = Stream(connect(), allowWatchBookmarks="true", timeoutSeconds=5, **asked)
+    assert stream.next() == ("ADDED", made)
+    type_, mark = stream.next()
+    assert type_ == "BOOKMARK"
+    assert mark["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    assert int(mark["metadata"]["resourceVersion"]) >= int(made["metadata"]["resourceVersion"])
 
 
 def test_a_broken_watch_ends_in_the_middle(pod: Pod, call: Caller, connect: Connect) -> None:

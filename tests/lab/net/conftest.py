@@ -25,9 +25,9 @@ from ipaddress import (
 
 import pytest
 
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.network import Attachment, Network, Pod
-from vipmanager.lab.vpc import Eni, Route, RouteTable, Subnet, Vpc, VpcState
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.network import Attachment, Network, Pod
+from vipmanager_lab.vpc import Eni, Route, RouteTable, Subnet, Vpc, VpcState
 
 _worlds = itertools.count()
 

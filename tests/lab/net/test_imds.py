@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from vipmanager.edges import imds as metadata_edge
-from vipmanager.lab.imds import Credentials, Imds, MetadataOptions, lookup, metadata
-from vipmanager.lab.netns import Netns
-from vipmanager.lab.network import Network
-from vipmanager.lab.vpc import VpcState
+from vipmanager_lab.imds import Credentials, Imds, MetadataOptions, lookup, metadata
+from vipmanager_lab.netns import Netns
+from vipmanager_lab.network import Network
+from vipmanager_lab.vpc import VpcState
 
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"
@@ -111,6 +111,7 @@ def node(network: Network, connect: Connect) -> Client:
 def test_a_node_reads_its_own_items(node: Client) -> None:
     assert node.get("/latest/meta-data/instance-id") == (200, "i-a")
     assert node.get("/latest/meta-data/placement/region") == (200, "eu-west-1")
+    assert node.get("/latest/meta-data/placement/availability-zone-id") == (200, "euw1-az2")
     assert node.get(MACS) == (200, "02:00:00:00:01:10/\n02:00:00:00:0b:10/")
     assert node.get(f"{ETH1}device-number") == (200, "1")
     assert node.get(f"{ETH1}interface-id") == (200, "eni-a1")

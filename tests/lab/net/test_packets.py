@@ -7,9 +7,10 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
-from vipmanager.lab.netns import BatchError, Netns, NetnsError
-from vipmanager.lab.network import Attachment, Network, Pod
-from vipmanager.lab.vpc import VpcState
+from vipmanager_lab.netns import BatchError, Netns, NetnsError
+from vipmanager_lab.network import Attachment, Network, Pod
+from vipmanager_lab.router import IMDS_IPV4
+from vipmanager_lab.vpc import VpcState
 
 Way = Callable[[Netns, str, Netns, str], bool]
 Steer = Callable[[str, str, str], None]
@@ -168,13 +169,13 @@ def test_a_cut_host_falls_silent_without_losing_carrier(
     pod, a, c = floating_pod("a", "100.64.0.1/32").netns, network.host("a"), network.host("c").netns
     steer("rtb-client", "100.64.0.1/32", "eni-a1")
     with network.vpc.socket() as service:
-        service.bind(("198.18.0.1", 80))
+        service.bind((str(IMDS_IPV4), 80))
         service.listen()
 
         def served() -> bool:
             with a.netns.socket() as client:
                 client.settimeout(0.3)
-                return client.connect_ex(("198.18.0.1", 80)) == 0
+                return client.connect_ex((str(IMDS_IPV4), 80)) == 0
 
         assert served()
         network.cut("a")
@@ -182,7 +183,7 @@ def test_a_cut_host_falls_silent_without_losing_carrier(
         assert not arrives(pod, "100.64.0.1", c, CLIENT)
         assert not arrives(a.netns, "10.0.1.10", c, CLIENT)
         assert not arrives(c, CLIENT, a.netns, "10.0.1.10")
-        assert not served(), "nor does it reach the EC2 endpoint"
+        assert not served(), "nor does it reach the router's own services"
         assert {link["operstate"] for link in a.netns.ip_json("link", "show", "type", "veth")} >= {
             "UP"
         }

@@ -1,6 +1,7 @@
 """The prober's account of an outage."""
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -9,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from vipmanager.lab.network import Network, Pod
-from vipmanager.lab.probe import Gap, Tally, echo_command, probe_command
+from vipmanager_lab.network import Network, Pod
+from vipmanager_lab.probe import Gap, Tally, echo_command, probe_command
 
 Process = subprocess.Popen[bytes]
 
@@ -64,6 +65,41 @@ def test_what_was_lost_before_the_first_answer_is_not_told_as_a_new_loss() -> No
     assert tally.gaps()[0] == Gap(0, 2, 0.0, 2.0)
 
 
+def test_a_count_tells_what_is_known_of_the_probes_since_a_mark() -> None:
+    tally = Tally()
+
+    def sent_and_lost(now: float) -> tuple[int, int, int, bool]:
+        count = tally.count(now)
+        return count.sent, count.answered, count.lost, count.up
+
+    assert sent_and_lost(9.0) == (0, 0, 0, False)
+    for number in range(4):
+        tally.answer(tally.send(10.0 + number / 100))
+    assert sent_and_lost(10.03) == (4, 4, 0, True)
+    tally.mark()
+    for number in range(4, 8):
+        tally.send(10.0 + number / 100)
+    assert sent_and_lost(10.13) == (0, 0, 0, True), "what may still be answered is not lost"
+    assert sent_and_lost(10.15) == (4, 0, 4, False)
+    assert tally.count(10.18).outage == pytest.approx(0.14), "and it grows until an answer"
+    tally.answer(tally.send(10.09))
+    count = tally.count(10.5)
+    assert (count.sent, count.answered, count.lost, count.up) == (5, 1, 4, True)
+    assert count.outage == pytest.approx(0.05)
+    assert count.newest == 10.09
+
+
+def test_an_answer_that_comes_late_is_taken_off_the_count_of_the_lost() -> None:
+    tally = Tally()
+    for number in range(3):
+        tally.send(10.0 + number / 100)
+    assert tally.count(11.0).lost == 3
+    tally.answer(1)
+    tally.answer(2)
+    assert tally.count(11.0)[:3] == (3, 2, 1)
+    assert tally.count(11.0).outage == pytest.approx(0.01)
+
+
 def records(process: Process) -> Callable[[str], dict[str, Any]]:
     """Read on until an event; the process's end is a failure."""
 
@@ -89,7 +125,7 @@ def test_an_outage_is_measured_from_a_real_cut(
     client = network.host("c").netns
     with (
         pod.popen(echo_command(addresses), stdin=pipe, stdout=pipe) as answering,
-        client.popen(probe_command(addresses), stdin=pipe, stdout=pipe) as probing,
+        client.popen(probe_command(addresses, count_ms=10), stdin=pipe, stdout=pipe) as probing,
     ):
         measure(network, answering, probing)
 
@@ -100,9 +136,19 @@ def measure(network: Network, answering: Process, probing: Process) -> None:
     assert {bound("bound")["address"] for _ in addresses} == set(addresses)
     for _ in addresses:
         told("answered")
+    while not (told("count")["up"] and told("count")["up"]):
+        pass
+    probing.send_signal(signal.SIGUSR1)
+    told("counting")
+    assert told("count")["lost"] == 0, "what was lost before is not counted"
     network.cut("a")
     for _ in addresses:
         told("lost")
+    counted = told("count")
+    while counted["up"]:
+        counted = told("count")
+    assert counted["sent"] == counted["answered"] + counted["lost"]
+    assert counted["outage"] > 0
     back = time.monotonic()
     network.restore("a")
     for _ in addresses:

@@ -6,8 +6,8 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from vipmanager.lab.router import link_local, port, render, table_number
-from vipmanager.lab.vpc import VpcState
+from vipmanager_lab.router import link_local, port, render, table_number
+from vipmanager_lab.vpc import VpcState
 
 EVERY = frozenset({"eni-a0", "eni-a1", "eni-b0", "eni-b1", "eni-c0"})
 NAMES = {str(table_number(name)): name for name in ("rtb-client", "rtb-main", "vpc-1")}

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from staging import wait_until
-from vipmanager.lab.faults import Unreachable
-from vipmanager.lab.replicas import HEALTH_PORT, Replica, Replicas
-from vipmanager.lab.router import EC2_ENDPOINT
-from vipmanager.lab.world import World
+from agent_fixtures import wait_until
+from vipmanager_lab.faults import Unreachable
+from vipmanager_lab.replicas import HEALTH_PORT, Replica, Replicas
+from vipmanager_lab.services import EC2_ADDRESSES
+from vipmanager_lab.world import World
 
 PORT = 7946
 
@@ -115,7 +115,7 @@ def test_a_replica_that_ends_leaves_its_zone_to_the_next(group: Replicas) -> Non
 
 def test_the_connection_of_a_client_that_was_cut_off_does_not_last_for_ever() -> None:
     with World() as world, world.client.socket() as connection:
-        connection.connect((str(EC2_ENDPOINT), 80))
+        connection.connect((str(EC2_ADDRESSES["a"]), 80))
         # The kernel's timer runs; that it ends the connection after 30 s is the kernel's part.
         served = ["ss", "-tnoH", "state", "established"]
-        wait_until(lambda: "timer:(keepalive," in world.network.vpc.run(served))
+        wait_until(lambda: "timer:(keepalive," in world.services.run("a", served))

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from vipmanager.lab import sandbox
+from vipmanager_lab import sandbox
 
-ENTER = "import sys; from vipmanager.lab import sandbox; sandbox.enter(sys.argv[1:])"
-SOURCE = str(Path(sandbox.__file__).parents[2])
+ENTER = "import sys; from vipmanager_lab import sandbox; sandbox.enter(sys.argv[1:])"
+SOURCE = str(Path(sandbox.__file__).parents[1])
 OUTSIDE = {**os.environ, "VIPMANAGER_SANDBOX": "elsewhere", "PYTHONPATH": SOURCE}
 REPORT = """
 import os, sys
-from vipmanager.lab import sandbox
+from vipmanager_lab import sandbox
 os.system("ip netns add one; ip -br link | cut -d' ' -f1; ls /run/netns")
 print(sandbox.inside(), os.getcwd(), sys.stdin.read())
 """
@@ -136,7 +136,7 @@ def test_a_user_without_privileges_can_enter() -> None:
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
     # the tests' own interpreter may lie in a home directory that is closed to others
     for python in (sys.executable, shutil.which("python3", path=os.defpath) or "python3"):
-        trial = [*nobody, "env", python, "-c", "import vipmanager.lab.sandbox"]
+        trial = [*nobody, "env", python, "-c", "import vipmanager_lab.sandbox"]
         if subprocess.run(trial, env=OUTSIDE, check=False, capture_output=True).returncode == 0:
             break
     else:

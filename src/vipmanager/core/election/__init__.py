@@ -1,8 +1,8 @@
 """The election: which of several replicas steers the floating IPs. Pure; `step` is all of it.
 
-    event ---> step(state, event, now) ---> state', actions        no clock, no luck, no thread
+    event ---> step(state, event, now) ---> state', actions        no clock, no jitter, no thread
     wake(state, now) ---> when a Tick is due                       time is an argument
-    plights(state, now) ---> what a person should read
+    election_findings(state, now) ---> what a person should read
 
 Theory of operation
 ===================
@@ -14,19 +14,24 @@ Nothing else makes a holder, and nothing else ends one: heartbeats only say when
 
     state      hears                                             does                     becomes
     STANDBY    a rule of `standby` allows it                     WriteLease(ACQUIRE)      STANDBY
-               accepted                                          Steer                    HOLDER
+               accepted                                          WriteRoutes              HOLDER
                conflict                                          ReadLease                STANDBY
-               no answer: perhaps done                           ReadLease; its own       STANDBY
-                                                                 name there is a rule
+               no answer: perhaps done                           ReadLease                STANDBY
+               a reading that shows what it wrote unheard        WriteRoutes              HOLDER
     HOLDER     a third of LeaseSeconds, a missing probe, ...     WriteLease(RENEW)        HOLDER
                conflict, no answer                               ReadLease                HOLDER
-               a watch, or a heartbeat, tells of another         StopSteering, ReadLease  HOLDER
-               a reading that shows another, or none             StopSteering             STANDBY
-               asked to leave or to yield                        WriteLease(RELEASE)      HOLDER
-               released                                          StopSteering             STANDBY
+               a watch, or a heartbeat, tells of another         StopWriting, ReadLease   HOLDER
+               a reading that shows another, or none             StopWriting              STANDBY
+               asked to stop or to yield                          WriteLease(RELEASE)      HOLDER
+               released                                          StopWriting              STANDBY
+               its routes lead to another (the Lease unproven    nothing                  RELIEVED
+               for LeaseSeconds, or that one heard)
+    RELIEVED   a reading that shows another, or none             StopWriting              STANDBY
+               the Lease is its own still                        nothing                  HOLDER
+               a reading that shows its routes at no other       nothing                  HOLDER
 
-`wave` has the table of what a holder does about its routes, `standby` that of what may be taken
-and when, `holder` what makes a renewal urgent.
+`route_work` has the table of what a holder does about its routes, `standby` that of what may be
+taken and when, `holder` what makes a renewal urgent.
 
 Invariants
 ==========

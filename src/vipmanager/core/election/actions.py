@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from vipmanager.core.election.role import Role
 from vipmanager.core.election.values import Generation, Message
 from vipmanager.core.lease import LeaseRecord
 
@@ -16,13 +17,6 @@ class Purpose(Enum):
     """`renewTime`."""
     RELEASE = auto()
     """None."""
-
-
-class Role(Enum):
-    """What this agent is."""
-
-    STANDBY = "standby"
-    HOLDER = "holder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +36,16 @@ class WriteLease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookUpHolder:
+    """Ask the API for the UID of the holder's pod. Answered by PodSeen or PodUnseen."""
+
+    name: str
+    """In the own namespace."""
+    pod: str
+    """The UID that the Lease names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
     """Send a heartbeat message; it has no answer."""
 
@@ -57,16 +61,20 @@ class ReadRoutes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steer:
-    """Point every route here, by the last reading. Answered by WaveEnded."""
+class WriteRoutes:
+    """Point every route here that is not known to lead here. Answered by WaveEnded."""
 
     generation: Generation
     until: float
     """No write is sent at this time or later; it is looked at before each one is sent."""
+    unless_read: float
+    """Only a reading that was sent later than this tells that a route is right."""
+    unless_written: float
+    """Only a write of this generation that was sent later than this need not be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
-class StopSteering:
+class StopWriting:
     """Send no further write of this generation; the wave's end is still told."""
 
     generation: Generation
@@ -82,4 +90,6 @@ class SetRole:
     """Of a holder."""
 
 
-Action = ReadLease | WriteLease | Send | ReadRoutes | Steer | StopSteering | SetRole
+Action = (
+    ReadLease | WriteLease | LookUpHolder | Send | ReadRoutes | WriteRoutes | StopWriting | SetRole
+)

@@ -56,6 +56,24 @@ class LeaseFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodSeen:
+    """The answer to `LookUpHolder`."""
+
+    pod: str
+    """The UID that was asked about."""
+    uid: str | None
+    """The UID of the pod that has its name now; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodUnseen:
+    """No answer to `LookUpHolder`, or a refusal: nothing is known."""
+
+    forbidden: bool = False
+    """Whether a person has to change something first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
     """An authentic heartbeat message."""
 
@@ -71,13 +89,26 @@ class FitnessChanged:
     fitness: Fitness
 
 
+@dataclass(frozen=True, slots=True)
+class AddressesChanged:
+    """This pod has other floating IPs now."""
+
+    addresses: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutesRead:
     """The answer to `ReadRoutes`, or a reading that was made for another reason."""
 
     generation: Generation
     right: bool | None
-    """Whether every table points here; None where they could not be read."""
+    """Whether nothing is left to write, by what is known; None where nothing is known."""
+    sent: float
+    """When the newest reading that EC2 answered was sent."""
+    elsewhere: bool = False
+    """Whether most of them lead to another living ENI."""
+    denied: int = 0
+    """Routes that EC2 does not let this agent write."""
 
 
 class Outcome(Enum):
@@ -87,12 +118,12 @@ class Outcome(Enum):
     """Every write was accepted."""
     FAILED = auto()
     OUT_OF_TIME = auto()
-    """It outlasted its fence: what is left needs a new one."""
+    """It outlasted its fence, or EC2 throttles: what is left needs a new one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaveEnded:
-    """The answer to `Steer`."""
+    """The answer to `WriteRoutes`."""
 
     generation: Generation
     outcome: Outcome
@@ -112,8 +143,11 @@ Event = (
     | LeaseWritten
     | LeaseConflict
     | LeaseFailed
+    | PodSeen
+    | PodUnseen
     | Heard
     | FitnessChanged
+    | AddressesChanged
     | RoutesRead
     | WaveEnded
     | Asked

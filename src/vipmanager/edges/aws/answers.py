@@ -86,6 +86,7 @@ def eni(eni: Mapping[str, Any]) -> Eni:
         vpc=VpcId(eni["VpcId"]),
         subnet=SubnetId(eni["SubnetId"]),
         addresses=frozenset(_addresses(eni)),
+        prefixes=tuple(_prefixes(eni)),
         source_dest_check=eni.get("SourceDestCheck", True),
         instance=InstanceId(instance) if instance else None,
         attached=attachment.get("Status") == "attached",
@@ -103,6 +104,13 @@ def _addresses(eni: Mapping[str, Any]) -> Iterator[Address]:
         yield ip_address(six["Ipv6Address"])
 
 
+def _prefixes(eni: Mapping[str, Any]) -> Iterator[Network]:
+    for four in eni.get("Ipv4Prefixes", ()):
+        yield ip_network(four["Ipv4Prefix"])
+    for six in eni.get("Ipv6Prefixes", ()):
+        yield ip_network(six["Ipv6Prefix"])
+
+
 def subnet(subnet: Mapping[str, Any]) -> Subnet:
     """Read one of DescribeSubnets."""
     networks: list[Network] = []
@@ -114,5 +122,8 @@ def subnet(subnet: Mapping[str, Any]) -> Subnet:
         if a.get("Ipv6CidrBlockState", {}).get("State") == "associated"
     ]
     return Subnet(
-        id=SubnetId(subnet["SubnetId"]), vpc=VpcId(subnet["VpcId"]), networks=tuple(networks)
+        id=SubnetId(subnet["SubnetId"]),
+        vpc=VpcId(subnet["VpcId"]),
+        networks=tuple(networks),
+        zone=subnet.get("AvailabilityZone"),
     )

@@ -3,10 +3,12 @@
 import gc
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vipmanager.core import refusals
 from vipmanager.core.actions import (
     CloudAction,
     CreateRoute,
@@ -15,7 +17,8 @@ from vipmanager.core.actions import (
     ReplaceRoute,
     RouteWrite,
 )
-from vipmanager.core.failures import Transient
+from vipmanager.core.failures import Failure, Transient
+from vipmanager.core.text import all_printable
 from vipmanager.core.values import (
     Eni,
     EniId,
@@ -26,16 +29,17 @@ from vipmanager.core.values import (
     SubnetId,
     VpcId,
 )
-from vipmanager.edges.aws import answers
+from vipmanager.edges.aws import answers, credentials
 from vipmanager.edges.aws.failures import (
-    CREDENTIALS,
-    EXPIRED,
     WouldSucceed,
     iam_action,
+    is_silent,
     refused,
     unreached,
 )
-from vipmanager.edges.aws.session import trimmed_session
+from vipmanager.edges.aws.session import pools, trimmed_session, wired
+from vipmanager.edges.wire.connection import SILENT, Call, calling, current
+from vipmanager.ports import Fence, Seen, unseen
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -43,8 +47,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECT_TIMEOUT = 1.0
+"""Seconds for DNS and all addresses together, and as many for TLS."""
 READ_TIMEOUT = 3.0
-"""Seconds. botocore tries once: the engine retries, so that its bucket sees every call."""
+"""Seconds for the whole answer.
+
+botocore tries once: the engine retries, so that its bucket sees every call. What was not
+acknowledged is sent again, at once, since every call here may be made twice.
+"""
+
+IMPATIENT = 2
+"""Sendings that are given up when they are silent: as many as connections are kept warm."""
+
+WRITE_BOUND = CONNECT_TIMEOUT + CONNECT_TIMEOUT + READ_TIMEOUT
+"""Seconds after which a write that was begun in time can't land any more.
+
+The fence is looked at between the connecting and the sending, so that of its three parts the last
+is what a write may be late; the others are EC2's own, to carry out what it has taken (guess).
+"""
+
+CALL_BOUND = credentials.PATIENCE + 3 * (CONNECT_TIMEOUT + CONNECT_TIMEOUT + SILENT) + READ_TIMEOUT
+"""Seconds after which a call has ended, in whatever way; by then it was made three times."""
 
 CONNECTIONS = 40
 """Room for a whole wave and the readings beside it."""
@@ -56,9 +78,19 @@ PAGE = 100
 class Ec2:
     """The `Cloud` port. Safe to call from several threads at once."""
 
-    def __init__(self, *, route_role: str | None = None) -> None:
-        """Prepare nothing yet; `route_role` is assumed for route tables."""
+    def __init__(
+        self, *, route_role: str | None = None, spare: bool = False, seen: Seen = unseen
+    ) -> None:
+        """Prepare nothing yet.
+
+        Args:
+            route_role: is assumed for route tables.
+            spare: whether a connection to a second address of the endpoint is kept ready.
+            seen: takes each call, to EC2 and to STS.
+        """
+        self._seen = seen
         self._route_role = route_role
+        self._spare = spare
         self._region: str | None = None
         self._lock = threading.RLock()
 
@@ -113,9 +145,13 @@ class Ec2:
             "enis", "describe_subnets", "Subnets", {"vpc-id": vpcs}, answers.subnet
         )
 
-    def write(self, action: CloudAction) -> None:
-        """Make one call that changes something; `Conflict` where the route changed meanwhile."""
-        self._write(action)
+    def write(self, action: CloudAction, fence: Fence) -> None:
+        """Make one call that changes something; `Conflict` where the route changed meanwhile.
+
+        `TooLate` where the fence does not stand any more when the call is to go out.
+        """
+        with calling(Call(fence=fence)):
+            self._write(action)
 
     def permits(self, action: CloudAction) -> None:
         """Ask EC2 whether it would make a call, without making it (its DryRun)."""
@@ -157,29 +193,47 @@ class Ec2:
         while True:
             page = self._call(whose, operation, subject, Filters=wanted, MaxResults=PAGE, **token)
             try:
-                found += [parse(one) for one in page.get(key, ())]
+                found += [parse(all_printable(one)) for one in page.get(key, ())]
             except (KeyError, ValueError, TypeError, AttributeError) as error:
                 what = f"{iam_action(operation)} for {subject}: an unexpected answer ({error!r})"
                 raise Transient(what, "check what AWS_ENDPOINT_URL leads to") from error
             if not page.get("NextToken"):
+                self._keep_spare(whose)
                 return tuple(found)
             token = {"NextToken": page["NextToken"]}
 
     def _call(self, whose: str, operation: str, subject: str, **fields: object) -> dict[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow to import
-        from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
         client: Any = None
         try:
             client = self._client(whose)
             call: Callable[..., dict[str, Any]] = getattr(client, operation)
-            return call(**fields)
+            for _ in range(IMPATIENT):
+                try:
+                    return call(**fields)
+                except BotoCoreError as error:
+                    if not is_silent(error):
+                        raise
+            # Where acknowledgements are always late: until the kernel gives up.
+            with calling(replace(current(), patient=True)):
+                return call(**fields)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in EXPIRED | CREDENTIALS:
+            if _outlived(error):
                 self._forget(client)
             raise refused(operation, subject, error.response) from error
-        except (BotoCoreError, ResponseParserError) as error:
-            raise unreached(operation, subject, error) from error
+        except Failure as failure:  # of the credentials: nothing was sent
+            if _outlived(failure.__cause__):
+                self._forget(client)
+            raise
+        except Exception as error:
+            # No exception of botocore, or of what is under it, ends an agent.
+            raise unreached(iam_action(operation), subject, error) from error
+
+    def _keep_spare(self, whose: str) -> None:
+        if self._spare:
+            client = self._client(whose)
+            threading.Thread(target=_spare, args=(client,), name="spare", daemon=True).start()
 
     def _forget(self, used: object) -> None:
         """Look for credentials anew at the next call; botocore keeps them until they expire."""
@@ -201,9 +255,7 @@ class Ec2:
 
     @cached_property
     def _session(self) -> "Session":
-        session = trimmed_session()
-        session.get_credentials()
-        return session
+        return credentials.signing(self._region, self._seen)
 
     @cached_property
     def _eni_client(self) -> Any:  # noqa: ANN401
@@ -222,10 +274,11 @@ class Ec2:
             role_arn=self._route_role,
             extra_args={"RoleSessionName": "vipmanager"},
         )
-        session = trimmed_session()
-        session._credentials = DeferredRefreshableCredentials(  # noqa: SLF001 - botocore has no setter
+        session = trimmed_session(self._seen)
+        assumed = DeferredRefreshableCredentials(
             refresh_using=fetcher.fetch_credentials, method="assume-role"
         )
+        session._credentials = credentials.kept(assumed, self._route_role)  # noqa: SLF001 - botocore has no setter
         return self._connect(session)
 
     def _connect(self, session: "Session") -> Any:  # noqa: ANN401
@@ -239,7 +292,24 @@ class Ec2:
             tcp_keepalive=True,
             user_agent_extra="vipmanager",
         )
-        return session.create_client("ec2", region_name=self._region, config=config)
+        credentials.settle(session, self._region)
+        return wired(session.create_client("ec2", region_name=self._region, config=config))
+
+
+def _outlived(error: BaseException | None) -> bool:
+    """Tell whether AWS takes the credentials no more."""
+    response: Mapping[str, Any] = getattr(error, "response", {})
+    return refusals.refusal(str(response.get("Error", {}).get("Code"))).renews
+
+
+def _spare(client: Any) -> None:  # noqa: ANN401
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - slow to import
+
+    for pool in pools(client):
+        try:
+            pool.spare()
+        except (HTTPError, OSError):
+            return  # the address book knows; the next reading tries again
 
 
 def _route_fields(action: RouteWrite | DeleteRoute) -> dict[str, object]:

@@ -1,46 +1,19 @@
 """What EC2's refusals and botocore's exceptions mean: whose turn is it?"""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
-from vipmanager.core.failures import Conflict, Failure, Permanent, Throttled, Transient
+from vipmanager.core import refusals
+from vipmanager.core.failures import Failure, Permanent, TooLate, Transient
+from vipmanager.core.text import printable, words
+from vipmanager.edges.aws import environment
+from vipmanager.edges.wire.connection import Silent
 
-_TRANSIENT = frozenset(
-    {
-        # EC2 error codes page, "server errors"; `InternalFailure` and the next ones are common.
-        "InternalError",
-        "InternalFailure",
-        "ServerInternal",
-        "ServiceUnavailable",
-        "Unavailable",
-        "RequestTimeout",
-        # EC2 is eventually consistent: an ENI that was attached a moment ago.
-        "InvalidNetworkInterfaceID.NotFound",
-    }
-)
-EXPIRED = frozenset({"RequestExpired", "ExpiredToken", "ExpiredTokenException"})
-"""A clock that is being set, or credentials that are being renewed."""
 
-_THROTTLED = frozenset(
-    {
-        "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
-        "EC2ThrottledException",
-        "BandwidthLimitExceeded",
-    }
-)
-_DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
-CREDENTIALS = frozenset(
-    {"AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "MissingAuthenticationToken"}
-)
-_NO_ROUTE = "There is no route defined for"
-"""The text by which ReplaceRoute tells an absent route from any other InvalidParameterValue."""
-
-_HINTS = {
-    "RouteLimitExceeded": "the route table is full: raise quota L-93826ACB, or remove routes",
-    "InvalidRouteTableID.NotFound": "the table was deleted; it is left out from the next reading",
-}
+def is_silent(error: Exception) -> bool:
+    """Tell whether botocore's exception wraps a request that was not acknowledged."""
+    return isinstance(getattr(error, "kwargs", {}).get("error"), Silent)
 
 
 class WouldSucceed(Failure):
@@ -54,49 +27,52 @@ def iam_action(operation: str) -> str:
 
 def refused(operation: str, subject: str, response: Mapping[str, Any]) -> Failure:
     """Make an EC2 error a failure: whose turn is it?"""
-    code = str(response.get("Error", {}).get("Code", "Unknown"))
+    code = printable(response.get("Error", {}).get("Code", "Unknown"), 80)
     said = str(response.get("Error", {}).get("Message", "")).partition(" Encoded authorization")[0]
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     action = iam_action(operation)
-    what = f"{action} for {subject}: {code}: {said.strip()}"
+    what = f"{action} for {subject}: {code}: {words(said)}"
     if code == "DryRunOperation":
         return WouldSucceed(what)
-    if code in _THROTTLED:
-        return Throttled(what, "EC2's bucket is empty; it is tried again")
-    if code in {"RouteAlreadyExists", "InvalidRoute.NotFound"} or _NO_ROUTE in said:
-        return Conflict(what, "the route table is read again")
-    if code in _TRANSIENT | EXPIRED or status >= 500:  # noqa: PLR2004 - HTTP's server errors
-        return Transient(what, "it is tried again")
-    return Permanent(what, _remedy(code, action))
+    row = refusals.refusal(code, said, status)
+    return row.failure(what, row.remedy.format(action=action), condition=row.condition)
 
 
-def _remedy(code: str, action: str) -> str:
-    if code in _DENIED:
-        return f"allow {action} in the IAM policy of the pod's role"
-    if code in CREDENTIALS:
-        return "check the pod's credentials and the clock of the node"
-    return _HINTS.get(code, "see the EC2 error codes page")
+def unreached(action: str, subject: str, error: Exception, *, to: str = "EC2") -> Failure:
+    """Make what botocore, or a library under it, says without an answer of AWS a failure.
 
-
-_NO_CREDENTIALS = "give the pod a role: EKS Pod Identity, IRSA, or the node's role with hop limit 2"
-
-
-def unreached(operation: str, subject: str, error: Exception) -> Failure:
-    """Make what botocore says without an answer from EC2 a failure."""
+    Args:
+        action: the IAM action of the call.
+        subject: what it was about.
+        error: of whatever library.
+        to: whose endpoint it is.
+    """
     from botocore import exceptions  # noqa: PLC0415 - slow to import
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
-    action = iam_action(operation)
-    what = f"{action} for {subject}: {error}"
-    match error:
-        case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():
-            return Permanent(what, _NO_CREDENTIALS)
-        case (
-            exceptions.ProfileNotFound()
-            | exceptions.NoRegionError()
-            | exceptions.InvalidRegionError()
-            | exceptions.ParamValidationError()
-            | exceptions.UnknownServiceError()
-        ):
-            return Permanent(what, "check the AWS_* variables of the container")
+    what = f"{action} for {subject}: {words(str(error) or type(error).__name__)}"
+    match getattr(error, "kwargs", {}).get("error"):
+        case TooLate() as late:
+            return TooLate(f"{action} for {subject}: {late}")
+        case Silent() as silent:
+            what = f"{action} for {subject}: {silent}"
         case _:
-            return Transient(what, "check the way from the pod to the EC2 endpoint; it is retried")
+            pass
+    way = Transient(what, f"check the way from the pod to the {to} endpoint; it is retried")
+    match error:
+        case (
+            exceptions.EndpointConnectionError()
+            | exceptions.ConnectTimeoutError()
+            | exceptions.ReadTimeoutError()
+            | exceptions.ConnectionClosedError()
+            | ResponseParserError()
+        ):
+            return way
+        case _:
+            wrong = next(environment.mistakes(os.environ, tokens=False), None)
+    if wrong is not None:
+        return Transient(f"{action} for {subject}: {wrong}", "it is tried again")
+    return way if isinstance(error, exceptions.HTTPClientError | OSError) else Permanent(what, _SDK)
+
+
+_SDK = "check the AWS_* variables of the container"

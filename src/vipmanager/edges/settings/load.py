@@ -3,16 +3,21 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from vipmanager.core.downward import DOWNWARD
-from vipmanager.core.settings import Mode, Settings
+from vipmanager.core.downward import DOWNWARD, NODE, POD_IPS
+from vipmanager.core.settings import HandOver, Mode, Settings
+from vipmanager.core.text import printable, quoted
 from vipmanager.core.values import Address, Network
 from vipmanager.edges.settings.keys import KEYS
-from vipmanager.edges.settings.words import Bad, networks
+from vipmanager.edges.settings.words import InvalidValue, addresses, networks
+
+LONGEST = 2048
+"""Characters of a problem."""
 
 
 class SettingsError(Exception):
@@ -23,7 +28,7 @@ class SettingsError(Exception):
     """
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(printable(p, LONGEST) for p in problems)
         super().__init__("\n".join(self.problems))
 
 
@@ -43,8 +48,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     def take(name: str, text: str, field: str, parse: Callable[[str], Any]) -> None:
         try:
             value = parse(text.strip())
-        except Bad as bad:
-            problems.append(f"{name}={text!r}: expected {bad}")
+        except InvalidValue as bad:
+            problems.append(f"{name}={quoted(text)}: expected {bad}")
         else:
             if field:
                 fields[field] = value
@@ -52,7 +57,9 @@ def load(environ: Mapping[str, str]) -> Settings:
     for key in KEYS:
         take(key.name, environ.get(key.name) or key.default, key.field, key.parse)
     fields["peers"] = _peers(environ, problems)
+    take(POD_IPS, environ.get(POD_IPS, ""), "pod_addresses", addresses)
     problems += _contradictions(fields, environ)
+    problems += _leaving(fields, environ)
     problems += _lookalikes(environ)
     if problems:
         raise SettingsError(problems)
@@ -71,10 +78,7 @@ again for the holder's renewal to arrive before them."""
 
 def _contradictions(fields: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
     """Find keys whose values are right on their own, and wrong together."""
-
-    def given(name: str, expected: str) -> str:
-        return f"{name}={environ.get(name, '')!r}: expected {expected}"
-
+    given = partial(_given, environ)
     init = fields.get("mode") is Mode.INIT
     if fields.get("health_check") and init:
         yield given(
@@ -103,6 +107,38 @@ def _contradictions(fields: Mapping[str, Any], environ: Mapping[str, str]) -> It
         yield given("HeartbeatKeyFile", "nothing with HeartbeatPort=0; nothing is sent")
 
 
+def _leaving(fields: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
+    """Find what `HandOverOn` lacks, or what lacks it."""
+    given = partial(_given, environ)
+    if "hand_over_on" not in fields or "cluster_arn" not in fields:
+        return
+    on, cluster = fields["hand_over_on"], fields["cluster_arn"]
+    if on and fields.get("leader_election") is False:
+        yield given("HandOverOn", "nothing without LeaderElection=True; nobody takes over")
+    name, field = NODE
+    if HandOver.CORDON in on and not environ.get(name):
+        yield given(name, f"the pod's {field} with HandOverOn=cordon (downward API)")
+    if HandOver.ZONAL_SHIFT in on and not cluster:
+        yield given("ClusterArn", "the ARN of the EKS cluster with HandOverOn=zonal-shift")
+    if cluster and HandOver.ZONAL_SHIFT not in on:
+        yield given("ClusterArn", "nothing without HandOverOn=zonal-shift; nobody asks about it")
+
+
+def kubelet(environ: Mapping[str, str]) -> Iterator[str]:
+    """Find what kubelet's variables have that leads to no Kubernetes API."""
+    given = partial(_given, environ)
+    host = environ.get("KUBERNETES_SERVICE_HOST", "")
+    if host and not re.fullmatch(r"[\w.:-]+", host, re.ASCII):
+        yield given("KUBERNETES_SERVICE_HOST", "the address of the Kubernetes API, or its name")
+    number = environ.get("KUBERNETES_SERVICE_PORT", "")
+    if number and not (re.fullmatch(r"[0-9]{1,5}", number) and 0 < int(number) < 2**16):
+        yield given("KUBERNETES_SERVICE_PORT", "the port of the Kubernetes API, such as 443")
+
+
+def _given(environ: Mapping[str, str], name: str, expected: str) -> str:
+    return f"{name}={quoted(environ.get(name, ''))}: expected {expected}"
+
+
 def _peers(environ: Mapping[str, str], problems: list[str]) -> Mapping[int, tuple[Network, ...]]:
     peers: dict[int, tuple[Network, ...]] = {}
     for name in sorted(environ):
@@ -110,8 +146,8 @@ def _peers(environ: Mapping[str, str], problems: list[str]) -> Mapping[int, tupl
         if match:
             try:
                 named = networks(environ[name])
-            except Bad as bad:
-                problems.append(f"{name}={environ[name]!r}: expected {bad}")
+            except InvalidValue as bad:
+                problems.append(f"{name}={quoted(environ[name])}: expected {bad}")
             else:
                 if named:
                     peers[int(match[1])] = named
@@ -128,7 +164,7 @@ def _lookalikes(environ: Mapping[str, str]) -> list[str]:
         close = get_close_matches(name.lower(), known, n=1, cutoff=0.85)
         if close:
             problems.append(
-                f"{name}={environ[name]!r}: unknown key; did you mean {known[close[0]]}?"
+                f"{name}={quoted(environ[name])}: unknown key; did you mean {known[close[0]]}?"
             )
     return problems
 
@@ -137,6 +173,7 @@ _ENDPOINTS = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_ARC_ZONAL_SHIFT",
     "AWS_ENDPOINT_URL_EC2",
     "AWS_ENDPOINT_URL_STS",
 )

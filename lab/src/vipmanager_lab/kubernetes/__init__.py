@@ -1,0 +1,1 @@
+"""A real Kubernetes: its own binaries for the control plane, and nodes of the lab that join it."""

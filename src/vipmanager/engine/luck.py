@@ -1,5 +1,0 @@
-"""Where the engine's jitter comes from: one source, which nothing else draws from."""
-
-import random
-
-LUCK = random.Random()  # noqa: S311 - jitter, no secret
