@@ -33,6 +33,13 @@ NO_IMDS = Transient("IMDS does not answer")
 SOURCE_ROUTING = Settings(source_routing=True)
 
 
+def test_what_a_pass_reports_is_known_to_readyz_already() -> None:
+    world, agent = alone(PEERS)
+    world.run(60)
+    assert agent.ready
+    assert world.problems == []
+
+
 def test_an_init_container_writes_what_differs_reads_it_back_and_ends() -> None:
     world, agent = alone(PEERS, tables=10, init=True)
     world.run(60)

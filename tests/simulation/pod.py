@@ -392,6 +392,11 @@ class Pod:
     # what its agent tells and needs
 
     def report(self, report: Report) -> None:
+        if self.agent is not None and self.agent.store.status.report is not report:
+            self.world.problems.append(
+                f"{self.world.hub.now:.2f} s: {self.name} says pass {report.number}, "
+                "and /readyz and /status do not know of it yet"
+            )
         self.world.marks.report(self.name, report)
         if report.observed and report.fresh:
             self.read = self.world.hub.now

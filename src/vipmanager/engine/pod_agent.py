@@ -90,7 +90,7 @@ class PodAgent:
             settings: what the operator asked for.
             outside: the worlds, time, and work beside.
             inbox: where reasons to look again arrive.
-            reporters: hear of each pass first, in their order.
+            reporters: hear of each pass, in their order, once the store knows of it.
             told: hears how far the routes are, where writing them lasts.
             gate: says what keeps this pod from taking anything over; open by default.
             candidate: the election, where this pod takes part in one.
@@ -101,7 +101,8 @@ class PodAgent:
         observer = _observer(settings, outside, steering)
         writes = _writes(steering, outside, inbox, observer, told)
         self.store = _store(outside, inbox, writes)
-        reporter = Reporters(*reporters, self.store)
+        # What somebody reads in the log is what /readyz says already.
+        reporter = Reporters(self.store, *reporters)
         armed = _armed(writes, clock, reporter, gate) if settings.leader_election else None
         self.armed, self.election = armed, None
         if armed is not None and candidate is not None:
