@@ -187,7 +187,7 @@ def values_schema(path: Path) -> str:
 
 
 GENERATED: Final[tuple[tuple[str, str, Callable[[], Iterator[str]]], ...]] = (
-    ("README.md", "keys", keys),
+    ("docs/settings.md", "keys", keys),
     ("docs/metrics.md", "metrics", metrics),
     ("docs/operations.md", "alerts", alerts),
     ("docs/operations.md", "conditions", conditions),

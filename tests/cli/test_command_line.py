@@ -11,7 +11,7 @@ from vipmanager import __version__
 from vipmanager.edges.settings import KEYS
 
 VIPMANAGER = [sys.executable, "-m", "vipmanager"]
-README = Path(__file__).parents[2] / "README.md"
+SETTINGS = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -20,8 +20,8 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_the_readme_has_every_key_with_its_default_and_meaning() -> None:
-    text = README.read_text()
+def test_the_page_has_every_key_with_its_default_and_meaning() -> None:
+    text = SETTINGS.read_text()
     table = text[text.index("<!-- keys -->") : text.index("<!-- end of keys -->")]
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     expected = [

@@ -56,7 +56,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The configuration table of the README, as values."""
+    """The table of docs/settings.md, as values."""
 
     peers: Mapping[int, tuple[Network, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """By interface number, from 1."""
