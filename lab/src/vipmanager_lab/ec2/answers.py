@@ -7,7 +7,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from vipmanager_lab.ec2.errors import ApiError
-from vipmanager_lab.ec2.view import Association, Eni, Route, Subnet, Table, View
+from vipmanager_lab.ec2.view import Association, Eni, PrefixList, Route, Subnet, Table, View
 
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _EC2: Final = "http://ec2.amazonaws.com/doc/2016-11-15/"
@@ -72,17 +72,17 @@ def with_request_id(body: str, request_id: str) -> str:
     return _REQUEST_ID.sub(rf"\g<1>{request_id}\g<2>", body)
 
 
-def route_target(view: View, route: Route) -> dict[str, str]:
+def route_target(view: View, target: str) -> dict[str, str]:
     """The fields that name a route's target.
 
     A route to an ENI also names the instance while it forwards; a blackhole does not
     (terraform's acceptance tests, which run against EC2).
     """
-    prefix = route.target.partition("-")[0]
+    prefix = target.partition("-")[0]
     if prefix != "eni":
-        return {_TARGET_FIELDS.get(prefix, "gatewayId"): route.target}
-    fields = {"networkInterfaceId": route.target}
-    eni = view.enis.get(route.target)
+        return {_TARGET_FIELDS.get(prefix, "gatewayId"): target}
+    fields = {"networkInterfaceId": target}
+    eni = view.enis.get(target)
     if eni is not None and eni.attachment is not None and eni.forwards:
         fields["instanceId"] = eni.attachment.instance
         fields["instanceOwnerId"] = view.account
@@ -92,6 +92,7 @@ def route_target(view: View, route: Route) -> dict[str, str]:
 def table(view: View, it: Table) -> str:
     """A route table as an `item`."""
     routes = "".join(_route(view, route) for route in it.routes())
+    routes += "".join(_listed(view, *reference) for reference in it.listed.items())
     fields: dict[str, Value] = {
         "routeTableId": it.id,
         "vpcId": it.vpc,
@@ -111,12 +112,46 @@ def _route(view: View, route: Route) -> str:
     # Written out: a table has hundreds of these, and ids need no escaping.
     ipv4 = isinstance(route.destination, IPv4Network)
     cidr = "destinationCidrBlock" if ipv4 else "destinationIpv6CidrBlock"
-    target = "".join(f"<{key}>{value}</{key}>" for key, value in route_target(view, route).items())
+    target = "".join(
+        f"<{key}>{value}</{key}>" for key, value in route_target(view, route.target).items()
+    )
     state = "active" if view.active(route) else "blackhole"
     return (
         f"<item><{cidr}>{route.destination}</{cidr}>{target}"
         f"<state>{state}</state><origin>{route.origin.value}</origin></item>"
     )
+
+
+def _listed(view: View, list_id: str, target: str) -> str:
+    return element(
+        "item",
+        {
+            "destinationPrefixListId": list_id,
+            **route_target(view, target),
+            "state": "active" if view.forwards(target) else "blackhole",
+            "origin": "CreateRoute",
+        },
+    )
+
+
+def prefix_list(view: View, it: PrefixList) -> str:
+    """A managed prefix list as an `item`."""
+    return element("item", prefix_list_fields(view, it))
+
+
+def prefix_list_fields(view: View, it: PrefixList) -> dict[str, Value]:
+    """What every answer about a managed prefix list has."""
+    return {
+        "prefixListId": it.id,
+        "addressFamily": it.family,
+        "state": it.state,
+        "prefixListArn": f"arn:aws:ec2:{view.region}:{view.account}:prefix-list/{it.id}",
+        "prefixListName": it.name,
+        "maxEntries": it.most,
+        "version": it.version,
+        "ownerId": view.account,
+        "tagSet": _tags(it.tags),
+    }
 
 
 def _association(it: Table, association: Association) -> dict[str, Value]:

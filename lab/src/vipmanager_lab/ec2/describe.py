@@ -1,4 +1,4 @@
-"""DescribeRouteTables, DescribeSubnets and DescribeNetworkInterfaces: ids, filters, pages."""
+"""Describes of tables, subnets, interfaces and prefix lists: ids, filters, pages."""
 
 import base64
 import re
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Generic, Protocol, TypeVar
 
-from vipmanager_lab.ec2 import answers
+from vipmanager_lab.ec2 import answers, prefix_lists
 from vipmanager_lab.ec2.errors import ApiError, invalid
-from vipmanager_lab.ec2.filters import ENI_FILTERS, SUBNET_FILTERS, TABLE_FILTERS
+from vipmanager_lab.ec2.filters import ENI_FILTERS, LIST_FILTERS, SUBNET_FILTERS, TABLE_FILTERS
 from vipmanager_lab.ec2.query import Filter, Parameters, check_id, filters, indexed
-from vipmanager_lab.ec2.view import Eni, Subnet, Table, Tags, View
+from vipmanager_lab.ec2.view import Eni, PrefixList, Subnet, Table, Tags, View
 
 _FEWEST: Final = 5
 """The least MaxResults EC2 accepts (API reference)."""
@@ -183,8 +183,23 @@ NETWORK_INTERFACES: Final[Describe[Eni]] = Describe(
     item=answers.eni,
 )
 
+PREFIX_LISTS: Final[Describe[PrefixList]] = Describe(
+    id_parameter="PrefixListId",
+    prefix="pl",
+    malformed="InvalidPrefixListId.Malformed",
+    not_found="InvalidPrefixListID.NotFound",
+    text="The prefix list ID '{}' does not exist",
+    most=100,
+    item_set="prefixListSet",
+    filters=LIST_FILTERS,
+    all=lambda view: view.lists,
+    item=answers.prefix_list,
+)
+
 DESCRIBES: Final[Mapping[str, Callable[[View, Parameters], str]]] = {
     "DescribeRouteTables": ROUTE_TABLES.answer,
     "DescribeSubnets": SUBNETS.answer,
     "DescribeNetworkInterfaces": NETWORK_INTERFACES.answer,
+    "DescribeManagedPrefixLists": PREFIX_LISTS.answer,
+    "GetManagedPrefixListEntries": prefix_lists.entries,
 }

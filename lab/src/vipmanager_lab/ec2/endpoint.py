@@ -20,6 +20,7 @@ from vipmanager_lab.ec2.account import Account
 from vipmanager_lab.ec2.describe import DESCRIBES
 from vipmanager_lab.ec2.errors import ApiError, dry_run
 from vipmanager_lab.ec2.faults import Break, Fail, Faults, Forget, Hang, refusal
+from vipmanager_lab.ec2.prefix_lists import LIST_ACTIONS
 from vipmanager_lab.ec2.query import access_key, flag, parse
 from vipmanager_lab.ec2.routes import ROUTE_ACTIONS
 from vipmanager_lab.server import Delivery, HttpAnswer, HttpRequest, Server
@@ -32,6 +33,9 @@ _RESOURCES: Final[Mapping[str, tuple[str, str]]] = {
     "CreateRoute": ("RouteTableId", "route-table"),
     "ReplaceRoute": ("RouteTableId", "route-table"),
     "DeleteRoute": ("RouteTableId", "route-table"),
+    "DeleteRouteTable": ("RouteTableId", "route-table"),
+    "ModifyManagedPrefixList": ("PrefixListId", "prefix-list"),
+    "DeleteManagedPrefixList": ("PrefixListId", "prefix-list"),
     "ModifyNetworkInterfaceAttribute": ("NetworkInterfaceId", "network-interface"),
     "AssignPrivateIpAddresses": ("NetworkInterfaceId", "network-interface"),
     "AssignIpv6Addresses": ("NetworkInterfaceId", "network-interface"),
@@ -222,6 +226,10 @@ class Endpoint:
             if asked.action in ROUTE_ACTIONS and not asked.sts:
                 self.account.write_route(asked.action, asked.parameters)
                 return answers.result(asked.action, request_id, "<return>true</return>")
+            if asked.action in LIST_ACTIONS and not asked.sts:
+                took = self.faults.delay(f"{asked.action} carried out")
+                content = self.account.write_list(asked.action, asked.parameters, took)
+                return answers.result(asked.action, request_id, content)
             if asked.action in DESCRIBES and not asked.sts:
                 stale = self.faults.staleness
                 view = self.account.view

@@ -23,12 +23,19 @@ EC2_BUCKETS: Final[Mapping[str, tuple[float, float]]] = {
     "DescribeVpcs": (100, 20),
     "DescribeInstances": (100, 20),
     "DescribeNetworkInterfaces": (100, 20),
+    "DescribeManagedPrefixLists": (100, 20),
     # Unfiltered and unpaginated calls have a smaller bucket.
     UNFILTERED: (50, 10),
     # In no special list, so plain mutating actions; each has its own bucket.
     "CreateRoute": (50, 5),
     "ReplaceRoute": (50, 5),
     "DeleteRoute": (50, 5),
+    "CreateRouteTable": (50, 5),
+    "DeleteRouteTable": (50, 5),
+    # Not listed either: GUESS that they are plain mutating actions too.
+    "CreateManagedPrefixList": (50, 5),
+    "ModifyManagedPrefixList": (50, 5),
+    "DeleteManagedPrefixList": (50, 5),
     # Actions with numbers of their own.
     "ModifyNetworkInterfaceAttribute": (100, 5),
     "CreateNetworkInterface": (100, 5),

@@ -1,7 +1,7 @@
 """The describe filters, as tables: a name and the values a resource has for it.
 
 The names are those of the API reference. A documented filter for what the lab does not have
-(public addresses, prefix lists, ...) has no values, so it matches nothing.
+(public addresses, ...) has no values, so it matches nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from vipmanager_lab.ec2.answers import route_target
-from vipmanager_lab.ec2.view import Attachment, Eni, Subnet, Table, View
+from vipmanager_lab.ec2.view import Attachment, Eni, PrefixList, Subnet, Table, View
 
 TableValues = Callable[[View, Table], Iterable[str]]
 SubnetValues = Callable[[View, Subnet], Iterable[str]]
@@ -34,7 +34,8 @@ def _destinations(*, ipv4: bool) -> TableValues:
 
 def _target(field: str) -> TableValues:
     def values(view: View, it: Table) -> Iterable[str]:
-        targets = (route_target(view, route) for route in it.routes())
+        every = [*(route.target for route in it.routes()), *it.listed.values()]
+        targets = (route_target(view, target) for target in every)
         return (target[field] for target in targets if field in target)
 
     return values
@@ -56,7 +57,7 @@ TABLE_FILTERS: Final[Mapping[str, TableValues]] = {
     "association.gateway-id": lambda _, it: [a.gateway for a in it.associations if a.gateway],
     "route.destination-cidr-block": _destinations(ipv4=True),
     "route.destination-ipv6-cidr-block": _destinations(ipv4=False),
-    "route.destination-prefix-list-id": _nothing,
+    "route.destination-prefix-list-id": lambda _, it: it.listed,
     "route.state": lambda view, it: (
         "active" if view.active(route) else "blackhole" for route in it.routes()
     ),
@@ -69,6 +70,13 @@ TABLE_FILTERS: Final[Mapping[str, TableValues]] = {
     "route.vpc-peering-connection-id": _target("vpcPeeringConnectionId"),
 }
 """There is no route.network-interface-id: EC2 does not have that filter (API reference)."""
+
+
+LIST_FILTERS: Final[Mapping[str, Callable[[View, PrefixList], Iterable[str]]]] = {
+    "owner-id": lambda view, _: [view.account],
+    "prefix-list-id": lambda _, it: [it.id],
+    "prefix-list-name": lambda _, it: [it.name],
+}
 
 
 def _zone(_: View, it: Subnet | Eni) -> Iterable[str]:

@@ -56,6 +56,7 @@ def project(backend: Backend, old: View, seeded: frozenset[str]) -> View:
             it.id: _table(backend, it, vpcs[it.vpc_id], old.tables.get(it.id))
             for it in backend.route_tables.values()
         },
+        lists=old.lists,
     )
 
 
@@ -164,4 +165,5 @@ def _table(backend: Backend, it: RouteTable, vpc: Vpc, old: Table | None) -> Tab
         local=local,
         static=old.static if old else {},
         propagated=old.propagated if old else {},
+        listed=old.listed if old else {},
     )

@@ -47,6 +47,33 @@ def indexed(parameters: Parameters, prefix: str) -> tuple[str, ...]:
     return tuple(values)
 
 
+def indexed_fields(parameters: Parameters, prefix: str) -> tuple[dict[str, str], ...]:
+    """The fields of `prefix.1.Field`, `prefix.2.Field`, ... up to the first gap."""
+    found: list[dict[str, str]] = []
+    while True:
+        start = f"{prefix}.{len(found) + 1}."
+        fields = {
+            name.removeprefix(start): value
+            for name, value in parameters.items()
+            if name.startswith(start)
+        }
+        if not fields:
+            return tuple(found)
+        found.append(fields)
+
+
+def tags(parameters: Parameters, kind: str) -> tuple[tuple[str, str], ...]:
+    """The tags that a create call gives to resources of this kind."""
+    return tuple(
+        sorted(
+            (tag.get("Key", ""), tag.get("Value", ""))
+            for given in indexed_fields(parameters, "TagSpecification")
+            if given.get("ResourceType") == kind
+            for tag in indexed_fields(given, "Tag")
+        )
+    )
+
+
 def filters(parameters: Parameters) -> tuple[Filter, ...]:
     """The filters of a describe call.
 

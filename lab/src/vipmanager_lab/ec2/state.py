@@ -1,6 +1,9 @@
 """From the endpoint's view to what the lab's router and IMDS read."""
 
+from collections.abc import Iterator
+
 from vipmanager_lab import vpc
+from vipmanager_lab.ec2.prefix_lists import expanded
 from vipmanager_lab.ec2.view import Eni, Origin, Route, Table, View
 
 
@@ -61,11 +64,18 @@ def _table(view: View, table: Table) -> vpc.RouteTable:
                 target=route.target,
                 state="active" if view.active(route) else "blackhole",
             )
-            for route in table.routes()
-            if not _hidden(table, route)
+            for route in _routes(view, table)
         ),
     )
 
 
-def _hidden(table: Table, route: Route) -> bool:
-    return route.origin is Origin.PROPAGATED and table.route(route.destination) is not None
+def _routes(view: View, table: Table) -> Iterator[Route]:
+    """With the entries of prefix lists, which lose against static routes alone."""
+    taken = {*table.local, *table.static}
+    for cidr, target in expanded(view, table.listed):
+        if cidr not in taken:
+            taken.add(cidr)
+            yield Route(destination=cidr, target=target, origin=Origin.STATIC)
+    for route in table.routes():
+        if route.origin is not Origin.PROPAGATED or route.destination not in taken:
+            yield route

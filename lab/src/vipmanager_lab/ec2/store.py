@@ -5,18 +5,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 from typing import Final
 
 from moto.core.request import Request
 
 from vipmanager_lab.ec2.actions import Ec2Actions, StsActions, perform
+from vipmanager_lab.ec2.answers import element, prefix_list_fields
 from vipmanager_lab.ec2.backend import Backend, Tokens
 from vipmanager_lab.ec2.credentials import CredentialRegistry
+from vipmanager_lab.ec2.prefix_lists import LIST_ACTIONS
 from vipmanager_lab.ec2.projection import empty, project
 from vipmanager_lab.ec2.query import Parameters
 from vipmanager_lab.ec2.routes import ROUTE_ACTIONS, ROUTES_PER_TABLE, create_route
 from vipmanager_lab.ec2.state import vpc_state
-from vipmanager_lab.ec2.view import View
+from vipmanager_lab.ec2.view import PrefixList, View
 from vipmanager_lab.vpc import VpcState
 
 _HISTORY: Final = 1_000
@@ -92,6 +95,30 @@ class Store:
             else:
                 table = ROUTE_ACTIONS[action](self._view, parameters)
             self._publish(self._view.with_table(table))
+
+    def write_list(self, action: str, parameters: Parameters, seconds: float) -> str:
+        """Create, modify or delete a managed prefix list; gives the answer's content.
+
+        Args:
+            action: EC2's.
+            parameters: of the request.
+            seconds: until what was accepted is carried out.
+
+        Raises:
+            ApiError: as EC2 refuses the call; nothing has changed then.
+        """
+        with self._change():
+            now, later = LIST_ACTIONS[action](self._view, parameters)
+            if now != self._view.lists.get(now.id):  # not of a client token that was seen before
+                self._publish(self._view.with_list(now.id, now))
+                carried_out = Timer(seconds, self._carry_out, (now.id, later))
+                carried_out.daemon = True
+                carried_out.start()
+            return element("prefixList", prefix_list_fields(self._view, now))
+
+    def _carry_out(self, list_id: str, later: PrefixList | None) -> None:
+        with self._change():
+            self._publish(self._view.with_list(list_id, later))
 
     def perform(self, action: str, request: Request, *, sts: bool) -> str:
         """Any other action, by moto; gives its XML.

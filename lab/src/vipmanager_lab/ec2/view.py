@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
@@ -118,6 +118,8 @@ class Table:
     local: tuple[Network, ...]
     static: Mapping[Network, Route]
     propagated: Mapping[Network, Route]
+    listed: Mapping[str, str] = field(default_factory=dict)
+    """The target of each prefix list that is a destination here."""
 
     @property
     def main(self) -> bool:
@@ -158,6 +160,33 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixList:
+    """A managed prefix list."""
+
+    id: str
+    name: str
+    family: str
+    most: int
+    """MaxEntries: what counts against the quota of a route table."""
+    state: str
+    versions: tuple[Mapping[Network, str], ...]
+    """The entries of each version, with their descriptions; the newest is the last."""
+    tags: Tags
+    token: str
+    """Of the client that made it."""
+
+    @property
+    def version(self) -> int:
+        """EC2 counts from 1."""
+        return len(self.versions)
+
+    @property
+    def entries(self) -> Mapping[Network, str]:
+        """The entries of now."""
+        return self.versions[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """Everything in the account that the endpoint describes itself."""
 
@@ -170,13 +199,23 @@ class View:
     gateways: frozenset[str]
     """Every target that is not an ENI: internet and NAT gateways, peerings, and so on."""
     tables: Mapping[str, Table]
+    lists: Mapping[str, PrefixList] = field(default_factory=dict)
 
     def active(self, route: Route) -> bool:
         """Whether the route's target forwards; EC2 calls the others blackholes."""
-        eni = self.enis.get(route.target)
+        return self.forwards(route.target)
+
+    def forwards(self, target: str) -> bool:
+        """Whether a target forwards."""
+        eni = self.enis.get(target)
         if eni is not None:
             return eni.forwards
-        return route.target == LOCAL or route.target in self.gateways
+        return target == LOCAL or target in self.gateways
+
+    def with_list(self, list_id: str, it: PrefixList | None) -> "View":
+        """This view with another state of one prefix list; None: without it."""
+        kept = {key: value for key, value in self.lists.items() if key != list_id}
+        return replace(self, lists=kept if it is None else {**kept, list_id: it})
 
     def with_table(self, table: Table) -> "View":
         """This view with another version of one table."""
