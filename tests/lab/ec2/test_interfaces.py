@@ -81,6 +81,15 @@ def test_a_call_repeated_with_its_client_token_gives_the_same_eni(lab: Lab, ec2:
     assert other["NetworkInterfaceId"] != first["NetworkInterfaceId"]
 
 
+def test_a_client_token_of_another_request_is_refused(
+    lab: Lab, ec2: Client, refused: Refused
+) -> None:
+    wish = {"SubnetId": lab.subnet_a, "ClientToken": "once"}
+    ec2.create_network_interface(**wish)
+    status, code, _ = refused(ec2.create_network_interface, **wish, Description="another")
+    assert (status, code) == (400, "IdempotentParameterMismatch")
+
+
 def test_an_eni_has_security_groups_that_exist(lab: Lab, ec2: Client, refused: Refused) -> None:
     refusal = refused(
         ec2.create_network_interface, SubnetId=lab.subnet_a, Groups=["sg-0123456789abcdef0"]

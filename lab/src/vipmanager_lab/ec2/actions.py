@@ -7,7 +7,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.request import Request
 from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
-from moto.ec2.exceptions import FilterNotImplementedError
+from moto.ec2.exceptions import EC2ClientError, FilterNotImplementedError
 from moto.ec2.responses import EC2Response
 from moto.sts.responses import TokenResponse
 
@@ -42,15 +42,22 @@ class Ec2Actions(EC2Response):
         return self._backend.region_name
 
     def create_network_interface(self) -> ActionResult:
-        """With the client token, which moto drops: the same one gives the same ENI."""
-        token = self._get_param("ClientToken")
-        known = self._backend.created.get(token) if token else None
-        if known is not None:
-            return ActionResult({"NetworkInterface": self._backend.get_network_interface(known)})
+        """With the client token, which moto drops: the same one gives the same ENI.
+
+        With other parameters it is refused (EC2 error codes page).
+        """
+        token, asked = self._get_param("ClientToken"), dict(self.querystring)
+        eni, before = self._backend.created.get(token, ("", asked))
+        if asked != before:
+            raise EC2ClientError(  # GUESS at the text
+                "IdempotentParameterMismatch", f"The client token {token} was of another request."
+            )
+        if eni:
+            return ActionResult({"NetworkInterface": self._backend.get_network_interface(eni)})
         answer = super().create_network_interface()
         result: Any = answer.result
         if token:
-            self._backend.created[token] = result["NetworkInterface"].id
+            self._backend.created[token] = result["NetworkInterface"].id, asked
         return answer
 
     def assign_private_ip_addresses(self) -> ActionResult:

@@ -190,7 +190,14 @@ def subnet(view: View, it: Subnet) -> str:
             "availabilityZoneId": it.zone_id,
             "defaultForAz": False,
             "mapPublicIpOnLaunch": False,
+            "mapCustomerOwnedIpOnLaunch": False,
             "assignIpv6AddressOnCreation": False,
+            "enableDns64": False,
+            "privateDnsNameOptionsOnLaunch": {
+                "hostnameType": "ip-name",
+                "enableResourceNameDnsARecord": False,
+                "enableResourceNameDnsAAAARecord": False,
+            },
             "tagSet": _tags(it.tags),
         },
     )

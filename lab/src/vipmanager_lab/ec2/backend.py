@@ -5,7 +5,7 @@ Both the API and the lab's own seeding write through these methods.
 
 # ruff: noqa: ANN401 -- moto's signatures are untyped where these pass arguments through
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
@@ -54,8 +54,8 @@ class Backend(EC2Backend):
     def __init__(self, region: str, account: str) -> None:
         super().__init__(region, account)
         self._slots: dict[str, int] = {}
-        self.created: dict[str, str] = {}
-        """The ENI made for each client token."""
+        self.created: dict[str, tuple[str, Mapping[str, Any]]] = {}
+        """The ENI made for each client token, and the parameters."""
         self.prefixes: dict[str, tuple[IPv4Network | IPv6Network, ...]] = {}
         """What is delegated to each ENI; moto knows no such thing."""
         self.delete_vpc(self.default_vpc.id)
