@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contract.oracles.asked import Asked, asked, client
+from contract.oracles.far import Far, far
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,9 @@ def make(listening: Asked) -> Iterator[Callable[[str, str], Any]]:
         yield cache(
             lambda service, models: stack.enter_context(client(service, listening.url, models))
         )
+
+
+@pytest.fixture(scope="module")
+def vpc() -> Iterator[Far]:
+    with pytest.MonkeyPatch.context() as patched, far(patched) as made:
+        yield made

@@ -115,7 +115,7 @@ def test_what_does_not_fit_is_refused(lab: Lab, ec2: Client, refused: Refused) -
     both = refused(modify, **one, MaxEntries=2, AddEntries=[{"Cidr": COVER}])
     assert both[1] == "InvalidParameterCombination"
     absent = refused(modify, **one, RemoveEntries=[{"Cidr": COVER}])
-    assert absent[1] == "InvalidParameterValue"
+    assert absent[1] == "InvalidPrefixListModification"
     modify(**one, MaxEntries=2)
     changed(lab.account, made, "modify-complete")
     modify(**one, AddEntries=[{"Cidr": COVER}])

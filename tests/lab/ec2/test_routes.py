@@ -246,6 +246,14 @@ def test_an_eni_of_another_vpc_is_refused(lab: Lab, ec2: Client, refused: Refuse
             },
             "InvalidParameterCombination",
         ),
+        (
+            {
+                "DestinationCidrBlock": VIP,
+                "DestinationPrefixListId": "pl-00000099",
+                "NetworkInterfaceId": "eni",
+            },
+            "InvalidParameterCombination",
+        ),
     ],
 )
 def test_a_route_has_exactly_one_destination_and_one_target(

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from vipmanager_lab.ec2.answers import route_target
-from vipmanager_lab.ec2.view import Attachment, Eni, PrefixList, Subnet, Table, View
+from vipmanager_lab.ec2.view import Attachment, Eni, Origin, PrefixList, Subnet, Table, View
 
 TableValues = Callable[[View, Table], Iterable[str]]
 SubnetValues = Callable[[View, Subnet], Iterable[str]]
@@ -32,10 +32,14 @@ def _destinations(*, ipv4: bool) -> TableValues:
     )
 
 
+def _targets(it: Table) -> Iterable[str]:
+    """Of routes to networks and to prefix lists."""
+    return (*(route.target for route in it.routes()), *it.listed.values())
+
+
 def _target(field: str) -> TableValues:
     def values(view: View, it: Table) -> Iterable[str]:
-        every = [*(route.target for route in it.routes()), *it.listed.values()]
-        targets = (route_target(view, target) for target in every)
+        targets = (route_target(view, target) for target in _targets(it))
         return (target[field] for target in targets if field in target)
 
     return values
@@ -59,9 +63,12 @@ TABLE_FILTERS: Final[Mapping[str, TableValues]] = {
     "route.destination-ipv6-cidr-block": _destinations(ipv4=False),
     "route.destination-prefix-list-id": lambda _, it: it.listed,
     "route.state": lambda view, it: (
-        "active" if view.active(route) else "blackhole" for route in it.routes()
+        "active" if view.forwards(target) else "blackhole" for target in _targets(it)
     ),
-    "route.origin": lambda _, it: (route.origin.value for route in it.routes()),
+    "route.origin": lambda _, it: (
+        *(route.origin.value for route in it.routes()),
+        *(Origin.STATIC.value for _ in it.listed),
+    ),
     "route.gateway-id": _target("gatewayId"),
     "route.instance-id": _target("instanceId"),
     "route.nat-gateway-id": _target("natGatewayId"),

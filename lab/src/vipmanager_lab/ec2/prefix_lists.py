@@ -78,8 +78,16 @@ def modify(view: View, parameters: Parameters) -> Change:
             "InvalidParameterCombination",
             "You cannot modify the entries and the maximum entries of a prefix list at once.",
         )
+    if both := added.keys() & removed.keys():
+        raise invalid(
+            f"Request cannot contain Cidr {min(map(str, both))} in both AddPrefixListEntries and "
+            "RemovePrefixListEntries"
+        )
     if absent := removed.keys() - found.entries.keys():
-        raise invalid(f"The entry {min(map(str, absent))} does not exist in the prefix list.")
+        # Code and end of the text: terraform-provider-aws, vpc_managed_prefix_list_entry.go.
+        raise ApiError(
+            "InvalidPrefixListModification", f"The entry {min(map(str, absent))} does not exist."
+        )
     later = replace(
         found, state="modify-complete", name=parameters.get("PrefixListName", found.name)
     )
@@ -159,7 +167,10 @@ def _settled(view: View, parameters: Parameters) -> PrefixList:
 def _entries(parameters: Parameters, prefix: str, family: str) -> dict[Network, str]:
     given = indexed_fields(parameters, prefix)
     if len(given) > PER_CALL:
-        raise invalid(f"At most {PER_CALL} entries can be given in one call.")  # GUESS at the text
+        # The middle of the text: what public scripts look for that add by batches.
+        raise invalid(
+            f"The request cannot contain more than {PER_CALL} entry additions or removals"
+        )
     found: dict[Network, str] = {}
     for fields in given:
         cidr = fields.get("Cidr")

@@ -1,6 +1,7 @@
 """From moto's mutable objects to the frozen view."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import cast
@@ -56,7 +57,7 @@ def project(backend: Backend, old: View, seeded: frozenset[str]) -> View:
             it.id: _table(backend, it, vpcs[it.vpc_id], old.tables.get(it.id))
             for it in backend.route_tables.values()
         },
-        lists=old.lists,
+        lists={i: replace(it, tags=_tags(backend, i)) for i, it in old.lists.items()},
     )
 
 

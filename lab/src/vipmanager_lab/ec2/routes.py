@@ -95,7 +95,7 @@ def create_route(view: View, parameters: Parameters, limit: int = ROUTES_PER_TAB
         ApiError: as EC2 refuses the call.
     """
     table = _table(view, parameters)
-    if parameters.get(_LIST):
+    if _to_list(parameters):
         return _create_listed(view, table, parameters, limit)
     destination = _destination(parameters)
     kind, target = _target(view, table, parameters)
@@ -120,7 +120,7 @@ def replace_route(view: View, parameters: Parameters) -> Table:
         ApiError: as EC2 refuses the call.
     """
     table = _table(view, parameters)
-    if parameters.get(_LIST):
+    if _to_list(parameters):
         return _replace_listed(view, table, parameters)
     destination = _destination(parameters)
     present = table.route(destination)
@@ -148,7 +148,7 @@ def delete_route(view: View, parameters: Parameters) -> Table:
         ApiError: as EC2 refuses the call.
     """
     table = _table(view, parameters)
-    if parameters.get(_LIST):
+    if _to_list(parameters):
         return _delete_listed(table, parameters)
     destination = _destination(parameters)
     if destination in table.local:
@@ -171,12 +171,19 @@ ROUTE_ACTIONS: Final[Mapping[str, Callable[[View, Parameters], Table]]] = {
 _LIST: Final = "DestinationPrefixListId"
 
 
+def _to_list(parameters: Parameters) -> bool:
+    cidr = parameters.get("DestinationCidrBlock") or parameters.get("DestinationIpv6CidrBlock")
+    if cidr and parameters.get(_LIST):
+        raise _combination()
+    return bool(parameters.get(_LIST))
+
+
 def _create_listed(view: View, table: Table, parameters: Parameters, limit: int) -> Table:
     """CreateRoute to a prefix list (terraform-provider-aws PR#17291); MaxEntries are counted."""
     found = existing(view, parameters, _LIST)
     if table.edge:  # GUESS at the text; refused for certain (VPC user guide, edge tables)
         raise invalid(f"The prefix list {found.id} cannot be a destination in {table.id}.")
-    _, target = _target(view, table, parameters)
+    target = _listed_target(view, table, parameters)
     if found.id in table.listed:
         if table.listed[found.id] == target:
             return table
@@ -192,8 +199,15 @@ def _replace_listed(view: View, table: Table, parameters: Parameters) -> Table:
             f"There is no route defined for '{found.id}' in the route table. "
             "Use CreateRoute instead."
         )
-    _, target = _target(view, table, parameters)
+    target = _listed_target(view, table, parameters)
     return replace(table, listed={**table.listed, found.id: target})
+
+
+def _listed_target(view: View, table: Table, parameters: Parameters) -> str:
+    _, target = _target(view, table, parameters)
+    if target.startswith("vpce-"):  # terraform-provider-aws, vpc_route.go
+        raise invalid("Cannot create or replace a prefix list route targeting a VPC Endpoint.")
+    return target
 
 
 def _delete_listed(table: Table, parameters: Parameters) -> Table:

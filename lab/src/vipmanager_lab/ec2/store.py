@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Timer
 from typing import Final
 
@@ -110,6 +111,8 @@ class Store:
         with self._change():
             now, later = LIST_ACTIONS[action](self._view, parameters)
             if now != self._view.lists.get(now.id):  # not of a client token that was seen before
+                if now.id not in self._view.lists and now.tags:
+                    self._backend.create_tags([now.id], dict(now.tags))
                 self._publish(self._view.with_list(now.id, now))
                 carried_out = Timer(seconds, self._carry_out, (now.id, later))
                 carried_out.daemon = True
@@ -118,6 +121,8 @@ class Store:
 
     def _carry_out(self, list_id: str, later: PrefixList | None) -> None:
         with self._change():
+            if later is not None:  # it may have been tagged meanwhile
+                later = replace(later, tags=self._view.lists[list_id].tags)
             self._publish(self._view.with_list(list_id, later))
 
     def perform(self, action: str, request: Request, *, sts: bool) -> str:
