@@ -85,6 +85,9 @@ CAUSES: Final = {
     Condition.RIVAL_UNREAD: "EC2 does not describe that network interface: its subnet may lie in "
     "an impaired zone",
     Condition.YIELDED: "vipmanager yield was typed, or is the pod's preStop hook",
+    Condition.DRY_RUN: "DryRun is on",
+    Condition.WOULD_STEER: "what steers today has not come to it, or leads elsewhere on purpose",
+    Condition.WOULD_CHANGE_POD: "the pod's own routes and rules are another tool's, or nobody's",
     Condition.NOT_VISIBLE: "EC2 showed an older state to this reading",
     Condition.LEASE_UNREAD: "the agent has begun a moment ago, or the Kubernetes API has not "
     "answered it since",

@@ -87,8 +87,8 @@ class Theatre(Generic[W]):
             self._scene = None
 
 
-def _sidecar(stage: Stage, pod: Netns) -> Process:
-    process = stage.sidecar(pod, HTTPPort=str(PORT), ResyncSeconds="3")
+def _sidecar(stage: Stage, pod: Netns, **config: str) -> Process:
+    process = stage.sidecar(pod, HTTPPort=str(PORT), ResyncSeconds="3", **config)
     process.wait_for(converged)
     return process
 
@@ -99,6 +99,17 @@ def sidecar_dies(scene: Scene) -> None:
 
 def sidecar_starts(scene: Scene) -> None:
     scene.agent = _sidecar(scene.stage, scene.pod)
+
+
+def dry_run_misses_a_route(scene: Scene) -> None:
+    scene.agent.close()
+    scene.agent = _sidecar(scene.stage, scene.pod, DryRun="True")
+    scene.lose_a_route()
+
+
+def dry_run_is_over(scene: Scene) -> None:
+    scene.agent.close()
+    sidecar_starts(scene)
 
 
 def pod_yields(scene: Scene) -> None:
@@ -210,6 +221,11 @@ FAULTS: dict[str, Fault[Scene]] = {
     "VipmanagerFinding": Fault(strike=tables_lose_their_tag, mend=tables_are_tagged),
     "VipmanagerStale": Fault(
         strike=ec2_is_cut_off, mend=ec2_is_back, company=frozenset({"VipmanagerDegraded"})
+    ),
+    "VipmanagerDryRunDiffers": Fault(
+        strike=dry_run_misses_a_route,
+        mend=dry_run_is_over,
+        company=frozenset({"VipmanagerDown"}),
     ),
     "VipmanagerDown": Fault(strike=sidecar_dies, mend=sidecar_starts),
     "VipmanagerRoutesWrong": Fault(strike=writes_fail_for_a_while, company=UNWRITTEN),

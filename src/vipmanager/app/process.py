@@ -13,6 +13,7 @@ from vipmanager.core.settings import Settings
 from vipmanager.edges.aws.ec2 import Ec2
 from vipmanager.edges.imds import Imds
 from vipmanager.edges.logs import Log
+from vipmanager.edges.rehearsal import RehearsalCloud, RehearsalKernel
 from vipmanager.engine.calls import Calls
 from vipmanager.engine.pod_agent import Outside
 from vipmanager.engine.route_writer import Pace
@@ -30,9 +31,7 @@ class Process:
         """Make the parts, as the settings ask."""
         self.environ, self.log = environ, log
         self.tasks, self.clock, self.calls = Threads(), SystemClock(), Calls()
-        self.cloud = Ec2(
-            route_role=settings.route_role, spare=settings.leader_election, seen=self.calls
-        )
+        self.cloud = Ec2(route_role=settings.route_role, spare=settings.elects, seen=self.calls)
         self.imds = Imds(allow_v1=settings.imds_v1, environ=environ)
         self.pace = Pace(settings.rate, self.clock)
 
@@ -50,9 +49,10 @@ class Process:
     def outside(self, settings: Settings, kernel: Kernel) -> Outside:
         """Give one pod's agent what it looks at and acts on; `kernel` is its own."""
         return Outside(
-            kernel=kernel,
+            # A dry run is handed nothing that writes.
+            kernel=RehearsalKernel(kernel) if settings.dry_run else kernel,
             metadata=self.imds,
-            cloud=self.cloud,
+            cloud=RehearsalCloud(self.cloud) if settings.dry_run else self.cloud,
             clock=self.clock,
             tasks=self.tasks,
             pace=self.pace,
@@ -60,7 +60,7 @@ class Process:
         )
 
     def _pods(self, settings: Settings) -> Pods | None:
-        if settings.leader_election or not settings.kubernetes_events:
+        if settings.elects or not settings.kubernetes_events:
             return None
         from vipmanager.edges.kubernetes.pods import KubePods  # noqa: PLC0415 - as above
 

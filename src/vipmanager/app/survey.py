@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from vipmanager.app.healthcheck import checks
@@ -156,6 +156,7 @@ class _Rehearsal:
     """The agent's own passes over worlds that only remember what is written."""
 
     def __init__(self, settings: Settings, worlds: Worlds, role: Role | None) -> None:
+        settings = replace(settings, dry_run=False)  # nothing is written here anyway
         clock, tasks = SystemClock(), Threads()
         worlds.gate.look()
         self.reports: list[Report] = []

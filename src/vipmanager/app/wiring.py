@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from vipmanager.app.healthcheck import checks
 from vipmanager.app.lifecycle import FAILED, OK, Lifecycle
 from vipmanager.app.process import Process
-from vipmanager.core.failures import Failure
+from vipmanager.core.command import Command
+from vipmanager.core.failures import Failure, Permanent
 from vipmanager.core.findings import Kind
 from vipmanager.core.notice import TerminationNotice
 from vipmanager.core.pod import primary_addresses
@@ -58,7 +59,7 @@ def live(settings: Settings, life: Lifecycle, environ: Mapping[str, str]) -> int
     gate.start()
     watch.start()
     if settings.mode is Mode.SIDECAR:
-        Control(obey=agent.store.obey, status=agent.store.document)
+        Control(obey=_refuse if settings.dry_run else agent.store.obey, status=agent.store.document)
         agent.loop.sidecar()
         life.raise_bug()
         return OK
@@ -80,7 +81,7 @@ def _agent(
     """Give the agent of the pod with this kernel."""
     lines = LogReporter(process.log)
     candidate = None
-    if settings.leader_election:
+    if settings.elects:
         from vipmanager.app.candidacy import candidacy  # noqa: PLC0415 - 200 ms
 
         candidate = candidacy(settings, process, kernel, events=events, failed=life.fail)
@@ -97,7 +98,7 @@ def _agent(
 
 def _ended(ending: Ending, report: Report, log: Log) -> int:
     """Say how an initContainer's life ended; give its exit code."""
-    if ending is Ending.CONVERGED:
+    if ending in {Ending.CONVERGED, Ending.DRY_RUN}:
         return OK
     if ending is Ending.UNVERIFIED:
         log.line("warning", "ended", ending.value)
@@ -114,6 +115,12 @@ def _heed_notices(imds: Imds, leave: Callable[[], None], log: Log) -> None:
         leave()
 
     Notices(read=imds.notices, heard=heard).start()
+
+
+def _refuse(order: Command, _waits: Callable[[], bool]) -> None:
+    raise Permanent(
+        f"{order.value}, and DryRun is on: this agent holds nothing", "set DryRun=False first"
+    )
 
 
 def _serve(settings: Settings, store: StatusStore, process: Process, kernel: Kernel) -> None:

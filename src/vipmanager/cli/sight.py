@@ -116,6 +116,10 @@ def verdict(sight: Sight) -> Verdict:
         return _without_agent(sight)
     if not sight.agent["ready"]:
         return _not_ready(sight)
+    dry = next((f for f in sight.found if f.condition is Condition.DRY_RUN), None)
+    if dry is not None:
+        said = ": the sidecar says what it would do, and writes nothing"
+        return Verdict(word="DRY RUN", said=said, style=UNSURE, cause=dry)
     word = "READY as standby" if sight.standby else "READY"
     if not sight.fresh:
         since = "" if sight.read is None else f" for {age(sight.read)}"

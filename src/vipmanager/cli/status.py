@@ -36,6 +36,7 @@ when, the pod's rules and routes, and what the sidecar did last. A standby's rou
 and that is right. Nothing is written.
 
 The first line begins with the verdict: READY or NOT READY is the sidecar's, as the probes have it;
+DRY RUN is one with DryRun=True, which is always ready, and writes nothing;
 RIGHT or WRONG is said where none runs; NO ANSWER is a sidecar that hangs; UNKNOWN is an EC2 that
 can't be read.
 

@@ -358,6 +358,20 @@ class Condition(Enum):
         yields=True,
         checks=("routes", "fitness"),
     )
+    DRY_RUN = _skipped(
+        "DryRun: this agent only says what it would do, and writes nothing",
+        "to let it steer: DryRun=False",
+    )
+    WOULD_STEER = _refused(
+        "DryRun: {destination} would be pointed at {eni} in {count} of {total} route tables: "
+        "{routes}",
+        "see what steers it now, and whether that is meant to; nothing is written",
+        checks=("routes",),
+    )
+    WOULD_CHANGE_POD = _skipped(
+        "DryRun: the pod would have {count} rules or routes changed: {changes}",
+        "compare with what is there; nothing is written",
+    )
     NOT_VISIBLE = _waiting(
         "{destination} in {table} was written, and EC2 still shows {target}",
         "EC2 is eventually consistent; it is read again",

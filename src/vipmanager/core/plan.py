@@ -80,7 +80,7 @@ def plan(
     steer: list[CloudAction] = []
     for eni in want.enis:
         if eni.source_dest_check and any(ip.eni == eni.id for ip in want.floating):
-            if settings.manage_source_dest_check:
+            if settings.manage_source_dest_check and not settings.dry_run:
                 steer.append(DisableSourceDestCheck(eni=eni.id, reason="it carries a floating IP"))
             else:
                 addresses = ", ".join(str(ip.address) for ip in want.floating if ip.eni == eni.id)

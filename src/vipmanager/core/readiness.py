@@ -3,7 +3,7 @@
 Readiness is reached by the first clean pass, and lost only on evidence that traffic goes
 wrong. An EC2 API or IMDS that can't be reached is no evidence: nothing that works is changed, and
 what was lost stays lost.
-A standby is ready when it could take over.
+A standby is ready when it could take over; a dry run always is: it must not hold a pod up.
 Which condition counts is told by its row in `core/findings.py`: `blocks_ready`, `blocks_takeover`.
 """
 
@@ -27,6 +27,10 @@ class Readiness:
 
     def after(self, report: Report) -> "Readiness":
         """Give the readiness after one more pass."""
+        dry = next((f for f in report.findings if f.condition is Condition.DRY_RUN), None)
+        return Readiness(ready=True, why=dry.text) if dry is not None else self._judged(report)
+
+    def _judged(self, report: Report) -> "Readiness":
         standby = report.role is Role.STANDBY and report.observed
         why = _hindrance(report) if standby else _against(report)
         if why is not None:

@@ -67,6 +67,8 @@ class Settings:
     mode: Mode = Mode.INIT
     pattern: Pattern = Pattern.HOST
     source_routing: bool = False
+    dry_run: bool = False
+    """Whether the agent only says what it would do."""
     interfaces: tuple[str, ...] = ()
     """Glob patterns; empty means every interface but `lo` and the primary."""
     floating: tuple[Network, ...] = ()
@@ -120,3 +122,8 @@ class Settings:
     """From the environment; used where IMDS can't tell."""
     imds_v1: bool = False
     """Fall back to IMDSv1 where v2 is refused."""
+
+    @property
+    def elects(self) -> bool:
+        """Whether this agent takes part in an election: a candidate may come to write."""
+        return self.leader_election and not self.dry_run

@@ -203,6 +203,8 @@ class Decision:
     scope: Scope = Scope.ALL
     unseen: bool = False
     """Whether claims are written without a look at what they replace."""
+    dry_run: bool = False
+    """Whether what the pass may do is told, and not done."""
 
 
 def standing(route: CloudRoute | None, ours: EniId, gone: frozenset[EniId]) -> RouteState:

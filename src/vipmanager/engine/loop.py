@@ -23,6 +23,7 @@ class Ending(Enum):
 
     CONVERGED = "everything was right when read back"
     UNVERIFIED = "everything was written, and EC2 can't be read to verify it"
+    DRY_RUN = "what would be done is said"
     LASTING = "what is left needs a person"
     DEADLINE = "the deadline passed"
     STOPPED = "asked to stop"
@@ -61,8 +62,11 @@ class Loop:
             report = self._pass(reasons)
             if report.clean:
                 return Ending.CONVERGED, report
-            if report.unverified and attempt >= READ_BACK:
+            patient = attempt < READ_BACK
+            if report.unverified and not patient:
                 return Ending.UNVERIFIED, report
+            if self._settings.dry_run and not (report.waiting and patient):
+                return Ending.DRY_RUN, report  # it must not hold the pod up
             if report.settled or _hopeless(report):
                 return Ending.LASTING, report
             if self._inbox.stopped:

@@ -10,6 +10,7 @@ from vipmanager.core.report import Report
 from vipmanager.core.settings import Settings
 from vipmanager.engine.checks import Gate
 from vipmanager.engine.claims import Claims
+from vipmanager.engine.dry_run import DryRun
 from vipmanager.engine.inbox import Inbox
 from vipmanager.engine.loop import Loop
 from vipmanager.engine.neighbours import Neighbours
@@ -103,7 +104,7 @@ class PodAgent:
         self.store = _store(outside, inbox, writes)
         # What somebody reads in the log is what /readyz says already.
         reporter = Reporters(self.store, *reporters)
-        armed = _armed(writes, clock, reporter, gate) if settings.leader_election else None
+        armed = _armed(writes, clock, reporter, gate) if settings.elects else None
         self.armed, self.election = armed, None
         if armed is not None and candidate is not None:
             self.election = _elector(candidate, armed, inbox, outside, gate)
@@ -113,7 +114,7 @@ class PodAgent:
             settings,
             observer=observer,
             kernel=outside.kernel,
-            ownership=armed.ownership if armed else _claims(settings, outside, observer, gate),
+            ownership=armed.ownership if armed else _unelected(settings, outside, observer, gate),
             writer=armed or ImmediateWriter(writes),
             clock=clock,
             # With a Lease a pass writes no route, and its report is not waited for.
@@ -164,8 +165,10 @@ def _store(outside: Outside, inbox: Inbox, writes: RouteWriter) -> StatusStore:
     )
 
 
-def _claims(settings: Settings, outside: Outside, observer: Observer, gate: Gate) -> Claims:
-    return Claims(
+def _unelected(
+    settings: Settings, outside: Outside, observer: Observer, gate: Gate
+) -> Claims | DryRun:
+    claims = Claims(
         observer=observer,
         clock=outside.clock,
         gate=gate,
@@ -173,6 +176,7 @@ def _claims(settings: Settings, outside: Outside, observer: Observer, gate: Gate
         neighbours=Neighbours(outside.pods, outside.clock),
         resync=settings.resync,
     )
+    return DryRun(claims) if settings.dry_run else claims
 
 
 def _armed(writes: RouteWriter, clock: Clock, told: Reporter, gate: Gate) -> "ArmedWriter":

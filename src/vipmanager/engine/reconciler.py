@@ -7,6 +7,7 @@ from vipmanager.core.actions import CloudAction, DisableSourceDestCheck, KernelA
 from vipmanager.core.blocked import blocked
 from vipmanager.core.concern import Concern, concern
 from vipmanager.core.desired import Desired, Facts, desired
+from vipmanager.core.dry_run import withheld
 from vipmanager.core.evolve import evolve
 from vipmanager.core.failures import Failure, Transient
 from vipmanager.core.findings import READING, Finding
@@ -234,11 +235,12 @@ class Reconciler:
             subnets=facts.cloud.subnets,
             enis=self._inhabitants(facts, want, planned),
         )
+        allowed = within(guarded, decision.scope)
         return Decided(
             want=want,
             evidence=evidence,
             decision=decision,
-            plan=within(guarded, decision.scope),
+            plan=withheld(allowed, decision.judged) if decision.dry_run else allowed,
         )
 
     def _inhabitants(self, facts: Facts, want: Desired, planned: Plan) -> tuple[Eni, ...] | None:

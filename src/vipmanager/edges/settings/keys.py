@@ -102,6 +102,15 @@ KEYS = (
         "without peer lists",
     ),
     Key(
+        name="DryRun",
+        field="dry_run",
+        parse=flag,
+        default="False",
+        schema=BOOLEAN,
+        meaning="True: say what would be done, and write nothing: no route, nothing in the pod, no "
+        "Lease; the pod is ready whatever is found",
+    ),
+    Key(
         name="VPCRTIds",
         field="tables",
         parse=table_ids,
