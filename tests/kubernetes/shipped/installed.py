@@ -51,6 +51,8 @@ _INSTALLED = (
 _SECONDS = 60.0
 _NOT_YET = ("FailedCreatePodSandBox", "network-attachment-definitions.k8s.cni.cncf.io")
 """kubectl and Helm create attachments last, so that a pod may be there before them."""
+_UNREADY = "Unhealthy: Readiness probe failed"
+"""A pod that is being deleted has yielded; and a busy machine may answer a probe late."""
 
 
 def needed() -> None:
@@ -155,8 +157,12 @@ class Site:
         return [f"{e['reason']}: {e.get('message')}" for e in found if kind in {"", e["type"]}]
 
     def warnings(self) -> list[str]:
-        """Give the Warnings, but for attachments that kubectl was about to create."""
-        return [one for one in self.events("Warning") if not all(w in one for w in _NOT_YET)]
+        """Give the Warnings, but for attachments that are about to come, and readiness."""
+        return [
+            one
+            for one in self.events("Warning")
+            if not all(w in one for w in _NOT_YET) and not one.startswith(_UNREADY)
+        ]
 
     def lease(self, name: str = "vipmanager") -> Mapping[str, Any]:
         path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{name}"
@@ -313,8 +319,17 @@ def mine(folder: Path, *resources: str, **entries: object) -> Path:
 
 
 def settled(value: Callable[[], object], wanted: object, *, seconds: float = _SECONDS) -> None:
-    """Wait until something has a value."""
-    await_true(f"expected {wanted}", lambda: value() == wanted, seconds=seconds)
+    """Wait until something has a value; what it has at last is told otherwise."""
+    seen: list[object] = []
+
+    def is_so() -> bool:
+        seen[:] = [value()]
+        return seen == [wanted]
+
+    try:
+        await_true(f"expected {wanted}", is_so, seconds=seconds)
+    except AssertionError as late:
+        raise AssertionError(f"{late}; seen at last: {seen}") from None
 
 
 def say(figure: str) -> None:
