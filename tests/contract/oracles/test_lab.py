@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from contract.oracles import beside, examples, lambdas
 from contract.oracles.asked import Asked, client, shape
 from contract.oracles.examples import Example
-from contract.oracles.test_examples import method, written
+from contract.oracles.test_examples import EVERY, method, written
+from lab.ec2.test_prefix_lists import changed
 from vipmanager_lab.ec2.account import Account
 from vipmanager_lab.ec2.endpoint import Endpoint
 
@@ -59,6 +59,17 @@ class Lab:
         return {k: self.has[k]() if k in self.has else v for k, v in example.asks.items()}
 
 
+def prefix_list(account: Account, ec2: Any) -> str:  # noqa: ANN401 - botocore's
+    made = ec2.create_managed_prefix_list(
+        AddressFamily="IPv4",
+        MaxEntries=5,
+        PrefixListName="list",
+        Entries=[{"Cidr": "10.0.0.0/16", "Description": "vpc-a"}],
+    )["PrefixList"]["PrefixListId"]
+    changed(account, made, "create-complete")
+    return str(made)
+
+
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     account = Account("123456789012")
@@ -95,10 +106,12 @@ def lab() -> Iterator[Lab]:
             "InstanceIds": lambda: [instance],
             "NetworkInterfaceId": lambda: account.create_eni(subnet),
             "NetworkInterfaceIds": lambda: [eni],
+            "PrefixListId": lambda: prefix_list(account, clients["ec2"]),
             "RouteTableId": lambda: table,
             "RouteTableIds": lambda: [table],
             "SubnetCidrReservationId": lambda: made["SubnetCidrReservationId"],
             "SubnetId": lambda: subnet,
+            "VpcId": lambda: vpc,
         }
         yield Lab(clients=clients, has=has)
 
@@ -110,11 +123,9 @@ def without(found: tuple[str, str]) -> tuple[str, str]:
     return path, kind
 
 
-ANSWERED = [
-    e
-    for e in (*examples.EXAMPLES, *beside.EXAMPLES, *lambdas.EXAMPLES)
-    if e.service in {"ec2", "sts"} and e.operation not in {"ReplaceRoute", "DeleteRoute"}
-]
+NOTHING = ("ReplaceRoute", "DeleteRoute")
+"""Whose answers have no fields."""
+ANSWERED = [e for e in EVERY if e.service in {"ec2", "sts"} and not e.operation.startswith(NOTHING)]
 
 
 @pytest.mark.parametrize("example", ANSWERED, ids=lambda e: e.name)

@@ -90,6 +90,15 @@ def test_a_client_token_of_another_request_is_refused(
     assert (status, code) == (400, "IdempotentParameterMismatch")
 
 
+def test_a_client_token_is_good_for_a_route_table_too(lab: Lab, ec2: Client) -> None:
+    first, second, other = (
+        ec2.create_route_table(VpcId=lab.vpc, ClientToken=token)["RouteTable"]["RouteTableId"]
+        for token in ("one", "one", "two")
+    )
+    assert first == second
+    assert other != first
+
+
 def test_an_eni_has_security_groups_that_exist(lab: Lab, ec2: Client, refused: Refused) -> None:
     refusal = refused(
         ec2.create_network_interface, SubnetId=lab.subnet_a, Groups=["sg-0123456789abcdef0"]

@@ -1,5 +1,6 @@
 """moto's EC2 and STS actions, run in-process for one account, with their errors as ours."""
 
+from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Any
 
@@ -42,22 +43,31 @@ class Ec2Actions(EC2Response):
         return self._backend.region_name
 
     def create_network_interface(self) -> ActionResult:
-        """With the client token, which moto drops: the same one gives the same ENI.
+        """With the client token, which moto drops."""
+        return self._once(super().create_network_interface)
 
-        With other parameters it is refused (EC2 error codes page).
+    def create_route_table(self) -> ActionResult:
+        """With the client token, and the gateways, which moto drops."""
+        answer = self._once(super().create_route_table)
+        result: Any = answer.result
+        result["RouteTable"].propagating_vgws = []
+        return answer
+
+    def _once(self, create: Callable[[], ActionResult]) -> ActionResult:
+        """The same client token gives the same thing; with other parameters it is refused.
+
+        Source: EC2 error codes page, "IdempotentParameterMismatch".
         """
         token, asked = self._get_param("ClientToken"), dict(self.querystring)
-        eni, before = self._backend.created.get(token, ("", asked))
+        key = (self._get_action(), token)
+        known, before = self._backend.created.get(key, (None, asked))
         if asked != before:
             raise EC2ClientError(  # GUESS at the text
                 "IdempotentParameterMismatch", f"The client token {token} was of another request."
             )
-        if eni:
-            return ActionResult({"NetworkInterface": self._backend.get_network_interface(eni)})
-        answer = super().create_network_interface()
-        result: Any = answer.result
+        answer = known or create()
         if token:
-            self._backend.created[token] = result["NetworkInterface"].id, asked
+            self._backend.created[key] = answer, asked
         return answer
 
     def assign_private_ip_addresses(self) -> ActionResult:

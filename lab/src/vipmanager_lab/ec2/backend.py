@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
+from moto.core.responses import ActionResult
 from moto.ec2.exceptions import (
     EC2ClientError,
     InvalidInstanceIdError,
@@ -54,8 +55,8 @@ class Backend(EC2Backend):
     def __init__(self, region: str, account: str) -> None:
         super().__init__(region, account)
         self._slots: dict[str, int] = {}
-        self.created: dict[str, tuple[str, Mapping[str, Any]]] = {}
-        """The ENI made for each client token, and the parameters."""
+        self.created: dict[tuple[str, str], tuple[ActionResult, Mapping[str, Any]]] = {}
+        """What each action answered to each client token, and the parameters."""
         self.prefixes: dict[str, tuple[IPv4Network | IPv6Network, ...]] = {}
         """What is delegated to each ENI; moto knows no such thing."""
         self.delete_vpc(self.default_vpc.id)
