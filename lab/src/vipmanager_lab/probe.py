@@ -25,126 +25,16 @@ import select
 import signal
 import socket
 import stat
-import struct
 import sys
 import time
-from array import array
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
+
+from vipmanager.core.probes import Tally
+from vipmanager.edges.probing import DRAIN, Datagrams, family, received
 
 DEFAULT_PORT = 7007
 _RETRY = 0.01
-_DRAIN = 0.3
-_MISSED = 0.1
-"""Seconds without an answer after which a count takes a probe for lost: a busy machine's pause."""
-_NUMBER = struct.Struct("!Q")
-
-
-class Gap(NamedTuple):
-    """A run of probes that were never answered; times as in the module's text."""
-
-    first: int
-    lost: int
-    since: float
-    until: float | None
-
-
-class Count(NamedTuple):
-    """What became of the probes since a mark; `sent` are those of which that is known."""
-
-    sent: int
-    answered: int
-    lost: int
-    outage: float
-    """Seconds from the first lost probe to the answered one after the last lost, or to now."""
-    newest: float
-    """When the newest answered probe was sent; 0 for none."""
-    up: bool
-    """Whether the last known one was answered."""
-
-
-class Tally:
-    """The account of one address: when each number was sent, and which were answered."""
-
-    def __init__(self) -> None:
-        self.times = array("d")
-        self._answered = bytearray()
-        self._oldest = 0  # every number below it is answered or was reported lost
-        self._newest = -1  # the highest answered number
-        self._mark = 0
-
-    def send(self, now: float) -> int:
-        """Number a probe that is about to be sent."""
-        self.times.append(now)
-        self._answered.append(0)
-        return len(self.times) - 1
-
-    def answer(self, number: int) -> bool:
-        """Note an answer; False for one that was never sent or is a duplicate."""
-        if number >= len(self._answered) or self._answered[number]:
-            return False
-        self._answered[number] = 1
-        self._newest = max(self._newest, number)
-        return True
-
-    def overdue(self, before: float) -> int | None:
-        """The first number sent before a time and not answered yet, told once each."""
-        answered, times = self._answered, self.times
-        while self._oldest < len(times) and times[self._oldest] < before:
-            number = self._oldest
-            self._oldest += 1
-            if not answered[number]:
-                return number
-        return None
-
-    def recovered(self, number: int) -> None:
-        """Take what was sent before this answered number for told: the loss is over."""
-        self._oldest = max(self._oldest, number)
-
-    def mark(self) -> None:
-        """Count from the probe after the newest answered one."""
-        self._mark = self._newest + 1
-
-    def count(self, now: float) -> Count:
-        """Count since the mark; what may still be answered is left out until it is missed."""
-        answered, mark, known = self._answered, self._mark, self._newest + 1
-        up = known > 0 and (known == len(self.times) or self.times[known] > now - _MISSED)
-        if not up:
-            known = len(self.times)
-        first, last = answered.find(0, mark, known), answered.rfind(0, mark, known)
-        until = self.times[last + 1] if last + 1 < known else now
-        return Count(
-            sent=known - mark,
-            answered=answered.count(1, mark),
-            lost=answered.count(0, mark, known),
-            outage=until - self.times[first] if first >= 0 else 0.0,
-            newest=self.times[self._newest] if self._newest >= 0 else 0.0,
-            up=up,
-        )
-
-    def gaps(self) -> list[Gap]:
-        """Each run of unanswered numbers."""
-        found = []
-        start = self._answered.find(0)
-        while start >= 0:
-            end = self._answered.find(1, start)
-            until = self.times[end] if end >= 0 else None
-            lost = (end if end >= 0 else len(self.times)) - start
-            found.append(Gap(start, lost, self.times[start], until))
-            start = self._answered.find(0, end) if end >= 0 else -1
-        return found
-
-    def final(self, address: str) -> dict[str, Any]:
-        """The final record."""
-        pauses = (later - sooner for sooner, later in zip(self.times, self.times[1:], strict=False))
-        return {
-            "event": "final",
-            "address": address,
-            "sent": len(self.times),
-            "answered": self._answered.count(1),
-            "max_pause": max(pauses, default=0.0),
-            "gaps": [gap._asdict() for gap in self.gaps()],
-        }
 
 
 def echo_command(
@@ -176,35 +66,30 @@ class Prober:
     """Sends to several addresses, accounts for each, and tells when one changes."""
 
     def __init__(self, addresses: Sequence[str], *, port: int, late: float) -> None:
-        self.tallies = {_canonical(address): Tally() for address in addresses}
-        self._port = port
+        self._channels = {one: Datagrams(one, port) for one in map(_canonical, addresses)}
+        self.tallies = {address: Tally() for address in self._channels}
         self._late = late
         self._up: dict[str, bool | None] = dict.fromkeys(self.tallies)
-        self._sockets = {_family(address): _udp(_family(address)) for address in self.tallies}
 
     @property
     def sockets(self) -> list[socket.socket]:
         """Where answers arrive."""
-        return list(self._sockets.values())
+        return [channel.socket for channel in self._channels.values()]
 
     def send(self) -> None:
         """Send one probe to each address."""
         for address, tally in self.tallies.items():
-            number = tally.send(time.monotonic())
-            with contextlib.suppress(OSError):  # no route right now: lost like any other
-                self._sockets[_family(address)].sendto(_NUMBER.pack(number), (address, self._port))
+            self._channels[address].send(tally.send(time.monotonic()))
 
-    def receive(self, ready: socket.socket) -> None:
+    def receive(self) -> None:
         """Account for every answer that waits."""
-        for data, (address, *_) in _datagrams(ready):
-            tally = self.tallies.get(address)
-            if tally is None or len(data) != _NUMBER.size:
-                continue
-            (number,) = _NUMBER.unpack(data)
-            if tally.answer(number) and not self._up[address]:
-                self._up[address] = True
-                tally.recovered(number)
-                _tell("answered", address, sequence=number, sent=tally.times[number])
+        for address, channel in self._channels.items():
+            tally = self.tallies[address]
+            for number in channel.heard():
+                if tally.answer(number) and not self._up[address]:
+                    self._up[address] = True
+                    tally.recovered(number)
+                    _tell("answered", address, sequence=number, sent=tally.times[number])
 
     def tell_lost(self) -> None:
         """Look for probes whose answer is overdue."""
@@ -238,16 +123,18 @@ def echo(
     """Send every datagram back from the address it was sent to, until `stop` is readable.
 
     An address that is not there yet, or still tentative, is tried again every 10 ms. With `listen`
-    the kernel accepts TCP connections on that port of any address, for health checks.
+    TCP connections are accepted on that port of any address, and held until the other end closes
+    them: for health checks and drills.
     """
     waiting = list(addresses)
     door = None if listen is None else socket.create_server(("", listen))
     if door is not None:
         door.settimeout(0)
     bound: list[socket.socket] = []
+    held: list[socket.socket] = []
     while True:
         for address in tuple(waiting):
-            one = _udp(_family(address))
+            one = _udp(family(address))
             try:
                 one.bind((address, port))
             except OSError:
@@ -256,18 +143,30 @@ def echo(
             bound.append(one)
             waiting.remove(address)
             _tell("bound", _canonical(address))
-        heard = bound if door is None else [*bound, door]
+        heard = bound if door is None else [*bound, door, *held]
         stopped, ready = _readable(stop, heard, _RETRY if waiting else None)
         if stopped:
             return
         for one in ready:
-            if one is door:
-                with contextlib.suppress(OSError):  # the caller is gone again
-                    door.accept()[0].close()
+            if door is not None and one.type is socket.SOCK_STREAM:
+                _converse(one, door, held)
                 continue
-            for data, sender in _datagrams(one):
+            for data, sender in received(one):
                 with contextlib.suppress(OSError):  # no way back: the prober sees a loss
                     one.sendto(data, sender)
+
+
+def _converse(one: socket.socket, door: socket.socket, held: list[socket.socket]) -> None:
+    """Accept a connection, or take in what one says; it is closed once the other end closed it."""
+    with contextlib.suppress(OSError):  # the caller is gone again
+        if one is door:
+            held.append(door.accept()[0])
+            return
+        if one.recv(4096):
+            return
+    if one is not door:
+        held.remove(one)
+        one.close()
 
 
 def probe(prober: Prober, *, interval: float, counts: float, stop: Sequence[int]) -> None:
@@ -290,24 +189,30 @@ def probe(prober: Prober, *, interval: float, counts: float, stop: Sequence[int]
             due = max(due + interval, now)  # a pause is not made up for by a burst
         timeout = max(0.0, (due if end is None else end) - time.monotonic())
         stopped, ready = _readable(stop if end is None else (), prober.sockets, timeout)
-        for one in ready:
-            prober.receive(one)
+        if ready:
+            prober.receive()
         if counts and now >= count_due and end is None:
             prober.tell_counts()  # after what has arrived, also during a pause of ours
             count_due = now + counts
         if stopped:
-            end = time.monotonic() + _DRAIN
+            end = time.monotonic() + DRAIN
     for address, tally in prober.tallies.items():
-        _say(tally.final(address))
+        _say({"event": "final", "address": address, **_account(tally)})
 
 
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
+def _account(tally: Tally) -> dict[str, Any]:
+    gaps, sent = tally.gaps(), len(tally.times)
+    return {
+        "sent": sent,
+        "answered": sent - sum(gap.lost for gap in gaps),
+        "max_pause": tally.pause,
+        "gaps": [gap._asdict() for gap in gaps],
+    }
 
 
 def _canonical(address: str) -> str:
     """The spelling in which the kernel names a sender."""
-    return socket.inet_ntop(_family(address), socket.inet_pton(_family(address), address))
+    return socket.inet_ntop(family(address), socket.inet_pton(family(address), address))
 
 
 def _udp(family: socket.AddressFamily) -> socket.socket:
@@ -322,13 +227,6 @@ def _readable(
     """Wait; whether it is time to stop, and which sockets have something."""
     ready, _, _ = select.select([*stop, *(one.fileno() for one in sockets)], [], [], timeout)
     return not set(stop).isdisjoint(ready), [one for one in sockets if one.fileno() in ready]
-
-
-def _datagrams(one: socket.socket) -> Iterator[tuple[bytes, Any]]:
-    """Every datagram that waits."""
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            yield one.recvfrom(2048)
 
 
 def _tell(event: str, address: str, **more: float) -> None:

@@ -27,6 +27,7 @@ _MODULES = {
     "plan": "plan",
     "status": "status",
     "doctor": "doctor",
+    "drill": "drill",
     "cleanup": "cleanup",
     "yield": "orders",
     "claim": "orders",

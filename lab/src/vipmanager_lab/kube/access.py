@@ -27,6 +27,12 @@ class Attributes:
     """None for a request across all namespaces."""
     name: str
     """Empty for a create, and for a list or watch that names no object by metadata.name."""
+    subresource: str = ""
+
+    @property
+    def resource(self) -> str:
+        """As a Role names it."""
+        return f"{self.kind.plural}/{self.subresource}" if self.subresource else self.kind.plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +53,7 @@ class Rule:
         return (
             (self.user, self.namespace, self.group) == (user, asked.namespace, asked.kind.group)
             and not {asked.verb, "*"}.isdisjoint(self.verbs)
-            and not {asked.kind.plural, "*"}.isdisjoint(self.resources)
+            and not {asked.resource, "*"}.isdisjoint(self.resources)
             and (not self.names or asked.name in self.names)
         )
 
@@ -114,7 +120,7 @@ class Access:
         raise status.StatusError(
             HTTPStatus.FORBIDDEN,
             "Forbidden",
-            f'{subject} is forbidden: User "{user}" cannot {asked.verb} resource "{kind.plural}" '
-            f'in API group "{kind.group}" {where}',
+            f'{subject} is forbidden: User "{user}" cannot {asked.verb} resource '
+            f'"{asked.resource}" in API group "{kind.group}" {where}',
             details={"name": asked.name, "group": kind.group, "kind": kind.plural},
         )

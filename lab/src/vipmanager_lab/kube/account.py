@@ -62,14 +62,23 @@ class ServiceAccount:
         self._write("token", token)
         return token
 
-    def allow(self, kind: Kind, verbs: Sequence[str], names: Sequence[str] = ()) -> None:
+    def allow(
+        self,
+        kind: Kind,
+        verbs: Sequence[str],
+        names: Sequence[str] = (),
+        *,
+        subresource: str = "",
+        everywhere: bool = False,
+    ) -> None:
         """Bind a Role of one rule to it, in its own namespace; a ClusterRole for Nodes."""
+        within = kind.namespaced and not everywhere
         self.access.allow(
             Rule(
                 user=self.user,
-                namespace=self.namespace if kind.namespaced else None,
+                namespace=self.namespace if within else None,
                 verbs=verbs,
-                resources=(kind.plural,),
+                resources=(f"{kind.plural}/{subresource}" if subresource else kind.plural,),
                 group=kind.group,
                 names=names,
             )

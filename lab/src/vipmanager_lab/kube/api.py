@@ -1,9 +1,9 @@
 """Paths, verbs and bodies: a REST request becomes a call of the store, and its result an answer.
 
 Source: kubernetes.io, "Kubernetes API Concepts". Left out: pagination, label selectors, field
-selectors other than metadata.name, subresources, dry runs, server-side apply; each is refused,
-but `limit` is ignored. Where it differs from a real API server (tests that run on both show the
-rest; `lab/kubernetes` has a real one):
+selectors other than metadata.name and spec.nodeName, subresources other than pods/eviction,
+server-side apply; each is refused, but `limit` is ignored. Where it differs from a real API server
+(tests that run on both show the rest; `lab/kubernetes` has a real one):
 
 - no request is slow, or waits its turn, but by a fault that is planned
 - what a Role grants, a token that is revoked and a label that is written count at once
@@ -14,6 +14,7 @@ rest; `lab/kubernetes` has a real one):
 - of Leases alone it knows which fields there are; nothing gets a default, a Pod needs no container
 - managedFields name who wrote, and not which fields
 - there is no admission: neither webhooks nor Pod Security
+- there is no PodDisruptionBudget: an eviction is a deletion
 - there are no controllers: an object whose owner is gone stays, a namespace needs no object
 - a deleted pod is gone at once
 """
@@ -27,11 +28,14 @@ from urllib.parse import parse_qsl
 
 from vipmanager_lab.kube import status
 from vipmanager_lab.kube.access import Attributes
-from vipmanager_lab.kube.kinds import KINDS, Kind, Object
+from vipmanager_lab.kube.kinds import KINDS, PODS, Kind, Object
 from vipmanager_lab.kube.store import Key, Store
 from vipmanager_lab.server import HttpAnswer, HttpRequest
 
 _VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_EVICTED: Final = 6
+"""Slashes in /api/v1/namespaces/NAMESPACE/pods/NAME."""
+_ON: Final = "spec.nodeName"
 _PATCHES: Final = ("application/merge-patch+json", "application/strategic-merge-patch+json")
 
 
@@ -46,7 +50,7 @@ class Asked:
     @property
     def action(self) -> str:
         """Its name for faults and counts."""
-        return f"{self.attributes.verb} {self.attributes.kind.plural}"
+        return f"{self.attributes.verb} {self.attributes.resource}"
 
     @property
     def manager(self) -> str:
@@ -57,6 +61,9 @@ class Asked:
     def selects(self, found: Object) -> bool:
         """Whether a list or watch is about this object."""
         metadata, asked = found["metadata"], self.attributes
+        field, _, value = self.parameters.get("fieldSelector", "").partition("=")
+        if field == _ON and (found.get("spec") or {}).get("nodeName", "") != value:
+            return False
         return asked.namespace in {None, metadata.get("namespace")} and asked.name in {
             "",
             metadata["name"],
@@ -70,8 +77,18 @@ def understand(http: HttpRequest) -> Asked:
         StatusError: 404 or 400.
     """
     parameters = dict(parse_qsl(http.query, keep_blank_values=True))
-    kind, namespace, name = _place(http.path)
+    path, _, last = http.path.rpartition("/")
+    evicts = last == "eviction" and http.method == "POST" and path.count("/") == _EVICTED
+    kind, namespace, name = _place(path if evicts else http.path)
     verb = _VERBS.get(http.method)
+    if evicts and kind is PODS:
+        return Asked(
+            attributes=Attributes(
+                verb="create", kind=kind, namespace=namespace, name=name, subresource=last
+            ),
+            parameters=parameters,
+            http=http,
+        )
     if verb is None:
         watch = parameters.get("watch") in {"1", "true"}
         verb = "get" if name else "watch" if watch else "list"
@@ -81,7 +98,7 @@ def understand(http: HttpRequest) -> Asked:
             "MethodNotAllowed",
             "the server does not allow this method on the requested resource",
         )
-    for word in ("labelSelector", "dryRun", "continue"):
+    for word in ("labelSelector", "continue"):
         if parameters.get(word):
             raise status.bad_request(f"{word} is not supported by this lab")
     # A list or watch of one name is authorized under that name ("Using RBAC Authorization").
@@ -122,6 +139,8 @@ def _place(path: str) -> tuple[Kind, str | None, str]:
 
 def _named(selector: str) -> str:
     field, _, value = selector.partition("=")
+    if field == _ON:
+        return ""
     if selector and field != "metadata.name":
         raise status.bad_request(f"field label not supported: {field}")
     return value.removeprefix("=")
@@ -135,12 +154,14 @@ def perform(store: Store, asked: Asked) -> HttpAnswer:
     """
     it = asked.attributes
     key = Key(it.kind, it.namespace or "", it.name)
+    if asked.parameters.get("dryRun"):
+        store = store.copy()
     match it.verb:
         case "get":
             return answer(store.get(key))
         case "list":
             return _list(store, asked)
-        case "create":
+        case "create" if not it.subresource:
             body, ignored = _known(it.kind, _body(asked))
             made = store.create(it.kind, key.namespace, body, asked.manager)
             return _warned(answer(made, HTTPStatus.CREATED), ignored)
@@ -159,9 +180,17 @@ def perform(store: Store, asked: Asked) -> HttpAnswer:
             body, ignored = _known(it.kind, _body(asked))
             return _warned(answer(store.patch(key, body, asked.manager)), ignored)
         case _:
-            options = _json(asked.http.body) if asked.http.body else {}
-            gone = store.delete(key, options.get("preconditions"))
-            return answer(_deleted(it.kind, gone))
+            return _gone(store, key, asked)
+
+
+def _gone(store: Store, key: Key, asked: Asked) -> HttpAnswer:
+    """Delete, or evict."""
+    options = _json(asked.http.body) if asked.http.body else {}
+    code = HTTPStatus.OK
+    if asked.attributes.subresource:
+        options, code = options.get("deleteOptions") or {}, HTTPStatus.CREATED
+    store = store.copy() if options.get("dryRun") else store
+    return answer(_deleted(key.kind, store.delete(key, options.get("preconditions"))), code)
 
 
 def answer(document: Mapping[str, Any], code: int = HTTPStatus.OK) -> HttpAnswer:

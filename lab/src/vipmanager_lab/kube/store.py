@@ -54,6 +54,13 @@ class Store:
         """The version of the last change."""
         return self._version
 
+    def copy(self) -> "Store":
+        """Give the same objects in a store of their own, for a dry run."""
+        other = Store()
+        with self._changed:
+            other._objects, other._version = dict(self._objects), self._version
+        return other
+
     # Reading
 
     def get(self, key: Key) -> Object:

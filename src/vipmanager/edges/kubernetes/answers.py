@@ -15,7 +15,7 @@ from vipmanager.core.text import printable, words
 MERGE = "application/merge-patch+json"
 FIELD_MANAGER = "vipmanager"
 
-_METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH"}
+_METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
 
 
 class Missing(Permanent):
@@ -55,8 +55,8 @@ class Request:
 
     @property
     def role(self) -> str:
-        """What grants it: nodes belong to no namespace."""
-        return "ClusterRole" if self.resource == "nodes" else "Role"
+        """What grants it: a ClusterRole, what is of no namespace or of all."""
+        return "Role" if "/namespaces/" in self.path else "ClusterRole"
 
     @property
     def method(self) -> str:
@@ -66,7 +66,8 @@ class Request:
     @property
     def target(self) -> str:
         """Path and query."""
-        writes = {} if self.body is None else {"fieldManager": FIELD_MANAGER}
+        managed = self.body is not None and self.verb != "delete"
+        writes = {"fieldManager": FIELD_MANAGER} if managed else {}
         query = urlencode(writes | dict(self.parameters))
         return f"{self.path}?{query}" if query else self.path
 

@@ -45,7 +45,10 @@ LEASES = "/apis/coordination.k8s.io/v1"
 CORE = "/api/v1"
 
 PAGE = 500
-"""Pods that are asked for at once."""
+"""Objects that are asked for at once."""
+
+_DRY: Mapping[str, str] = {"dryRun": "All"}
+"""Rights, admission and budgets are asked, and nothing is changed."""
 
 
 class Kube:
@@ -136,18 +139,47 @@ class Kube:
 
     def list_pods(self, namespace: str) -> tuple[Object, ...]:
         """Read all pods of a namespace."""
-        path, found, more = _path(CORE, namespace, "pods"), list[Object](), ""
-        while True:
-            pages = {"limit": str(PAGE)} | ({"continue": more} if more else {})
-            page = self._call(Request(verb="list", resource="pods", path=path, parameters=pages))
-            found += page.get("items") or ()
-            more = (page.get("metadata") or {}).get("continue") or ""
-            if not more:
-                return tuple(found)
+        return self._list("pods", _path(CORE, namespace, "pods"))
+
+    def list_pods_on(self, node: str) -> tuple[Object, ...]:
+        """Read all pods of a node, of every namespace."""
+        return self._list("pods", f"{CORE}/pods", {"fieldSelector": f"spec.nodeName={node}"})
+
+    def delete_pod(self, namespace: str, name: str, uid: str, *, dry_run: bool = False) -> None:
+        """Delete the pod with this UID; `Missing`, or `Conflict` for another UID, if it is gone."""
+        options = {"preconditions": {"uid": uid}} | ({"dryRun": ["All"]} if dry_run else {})
+        path = _path(CORE, namespace, "pods", name)
+        self._call(Request(verb="delete", resource="pods", path=path, body=options))
+
+    def evict_pod(self, namespace: str, name: str, uid: str, *, dry_run: bool = False) -> None:
+        """Evict the pod with this UID; `Throttled` while a PodDisruptionBudget forbids it."""
+        path, resource = f"{_path(CORE, namespace, 'pods', name)}/eviction", "pods/eviction"
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        dry = _DRY if dry_run else {}
+        self._call(Request(verb="create", resource=resource, path=path, body=body, parameters=dry))
 
     def get_node(self, name: str) -> Object | None:
         """Read a node; None where there is none."""
         return self._get("nodes", f"{CORE}/nodes/{quote(name, safe='')}")
+
+    def list_nodes(self) -> tuple[Object, ...]:
+        """Read all nodes."""
+        return self._list("nodes", f"{CORE}/nodes")
+
+    def patch_node(self, name: str, change: Object, *, dry_run: bool = False) -> None:
+        """Merge a change into a node; `Conflict` where it names a version that is not the node's.
+
+        (apiserver, pkg/endpoints/handlers/patch.go: a patch is tried again on a conflict, but for
+        one that has a resourceVersion.)
+        """
+        path = f"{CORE}/nodes/{quote(name, safe='')}"
+        dry = _DRY if dry_run else {}
+        self._call(Request(verb="patch", resource="nodes", path=path, body=change, parameters=dry))
 
     def get_lease(self, namespace: str, name: str) -> Object | None:
         """Read the newest version; None where there is none."""
@@ -215,6 +247,18 @@ class Kube:
             if not renewed:
                 return
             token, renewed = renewed, ""
+
+    def _list(
+        self, resource: str, path: str, selected: Mapping[str, str] = {}
+    ) -> tuple[Object, ...]:
+        found, more = list[Object](), ""
+        while True:
+            pages = {"limit": str(PAGE), **selected} | ({"continue": more} if more else {})
+            page = self._call(Request(verb="list", resource=resource, path=path, parameters=pages))
+            found += page.get("items") or ()
+            more = (page.get("metadata") or {}).get("continue") or ""
+            if not more:
+                return tuple(found)
 
     def _get(self, resource: str, path: str) -> Object | None:
         try:

@@ -200,6 +200,14 @@ def milliseconds(low: int, high: int) -> Callable[[str], float]:
     return lambda text: read(text) / 1000
 
 
+def duration(text: str) -> float:
+    """Read a time such as 800ms, 1.5s or 2m, as seconds."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m)", text)
+    if not match or not float(match[1]):
+        raise InvalidValue("a time such as 800ms, 1.5s or 2m")
+    return float(match[1]) * {"ms": 0.001, "s": 1.0, "m": 60.0}[match[2]]
+
+
 def rate(text: str) -> Rate:
     """Read burst/refill."""
     match = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5}(?:\.[0-9]+)?)", text)

@@ -1,0 +1,1 @@
+"""Causes one failover on purpose, and tells what a client saw of it."""
