@@ -95,7 +95,17 @@ def test_output_into_a_closed_pipe_is_no_traceback() -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_a_shell_accepts_its_completion_and_knows_every_command(shell: str) -> None:
     script = run("completion", shell).stdout
-    for command in ("run", "plan", "status", "doctor", "cleanup", "yield", "claim", "demo"):
+    for command in (
+        "run",
+        "plan",
+        "status",
+        "doctor",
+        "drill",
+        "cleanup",
+        "yield",
+        "claim",
+        "demo",
+    ):
         assert command in script
     if shell == "bash":
         ask = f'{script}\ncompgen -W "${{_shtab_vipmanager_subparsers[*]}}" -- cl'
@@ -103,7 +113,9 @@ def test_a_shell_accepts_its_completion_and_knows_every_command(shell: str) -> N
         assert done.stdout.split() == ["cleanup", "claim"]
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "status", "cleanup", "yield", "claim", "demo"])
+@pytest.mark.parametrize(
+    "command", ["run", "plan", "status", "drill", "cleanup", "yield", "claim", "demo"]
+)
 def test_every_commands_help_has_an_example(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0

@@ -15,7 +15,17 @@ from vipmanager import __version__
 
 ROOT = Path(__file__).parents[2]
 LAB = ROOT / "lab"
-AGENT_COMMANDS = {"run", "plan", "status", "doctor", "cleanup", "yield", "claim", "completion"}
+AGENT_COMMANDS = {
+    "run",
+    "plan",
+    "status",
+    "doctor",
+    "drill",
+    "cleanup",
+    "yield",
+    "claim",
+    "completion",
+}
 LAB_COMMANDS = {"demo", "lab"}
 
 

@@ -97,7 +97,9 @@ def test_it_is_steady_from_the_first_answer_after_a_hole() -> None:
     lost = tally.send(10.5)
     tally.answer(tally.send(10.6))
     assert tally.steady(10.6) == pytest.approx(0.6), "one lost probe is no hole"
-    assert tally.steady(10.6 + HOLE + 0.1) == 0.0
+    assert tally.steady(11.6) == pytest.approx(1.6), "nothing was sent since"
+    tally.send(11.0)
+    assert tally.steady(11.0 + HOLE + 0.1) == 0.0
     tally.answer(tally.send(12.0))
     assert tally.steady(12.3) == pytest.approx(0.3)
     assert tally.answer(lost), "a late answer changes nothing of it"

@@ -33,6 +33,8 @@ from deploy.rendered import (
     pod,
 )
 from vipmanager import __version__
+from vipmanager.cli.drill import read_order
+from vipmanager.cli.main import parser
 from vipmanager.core.settings import Mode, Pattern, Rate
 from vipmanager.edges.settings import KEYS, load
 from vipmanager_lab.cni import read_definitions
@@ -138,6 +140,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"config": {"LeaseNamespace": "telco.prod"}}, "/config/LeaseNamespace"),
     ({"config": {"LeaseSeconds": 1}}, "/config/LeaseSeconds"),
     ({"config": {"HeartbeatMs": 19}}, "/config/HeartbeatMs"),
+    ({"drill": {"addresses": ["192.168.0.1/32"]}}, "/drill/addresses/0"),
+    ({"drill": {"atMost": "1"}}, "/drill/atMost"),
+    ({"drill": {"probe": "http"}}, "/drill/probe"),
     ({"config": {"HeartbeatPort": "off"}}, "/config/HeartbeatPort"),
     ({"config": {"PreferredZone": "us-east-2a, us-east-2b"}}, "/config/PreferredZone"),
     ({"config": {"RoleLabel": "holder"}}, "/config/RoleLabel"),
@@ -330,6 +335,16 @@ def test_with_a_health_check_the_application_does_not_wait_for_the_sidecar() -> 
     assert load(environment(objects)).health_check
 
 
+ONE: dict[str, Any] = {"addresses": ["192.168.0.1"], "deleteHolder": True}
+"""A drill that can be."""
+DRILLS: list[tuple[dict[str, Any], str]] = [
+    ({"deleteHolder": True}, "expected drill.addresses"),
+    ({"addresses": ["192.168.0.1"]}, "expected one cause, .* not 0"),
+    ({**ONE, "drainNode": "n"}, "expected one cause, .* not 2"),
+    ({**ONE, "allPods": True}, "drill.allPods: expected nothing without drill.drainNode"),
+    ({**ONE, "port": 7}, "drill.port: expected nothing with drill.probe=icmp"),
+    ({**ONE, "probe": "tcp"}, "drill.probe=tcp: expected drill.port"),
+]
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"mode": "initContainer", "standby": {"enabled": True}}, "an initContainer ends"),
     ({"leaderElection": False, "standby": {"enabled": True}}, "expected leaderElection=true"),
@@ -341,15 +356,14 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"config": {"PreferredZone": "us-east-2b"}}, "config.PreferredZone: expected nothing without"),
     ({"config": {"RoleLabel": True}}, "config.RoleLabel: expected nothing without"),
     ({"config": {"HandOverOn": "cordon"}}, "config.HandOverOn: expected nothing without"),
+    *(({"drill": {"enabled": True, **values}}, said) for values, said in DRILLS),
     ({"image": {"repository": ""}}, "image.repository: expected the repository"),
     ({"image": {"repository": PLACEHOLDER}}, "image.repository: expected the repository"),
 ]
 
 
 @pytest.mark.parametrize(("values", "said"), CONTRADICTIONS)
-def test_values_of_the_standby_that_contradict_each_other_are_refused(
-    values: dict[str, Any], said: str
-) -> None:
+def test_values_that_contradict_each_other_are_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(helm.HelmRenderError, match=said):
         chart(values)
 
@@ -517,3 +531,83 @@ def test_the_operator_of_prometheus_is_told_of_pods_and_alerts() -> None:
     assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in names
     shipped = yaml.safe_load((DEPLOY / "observability" / "vipmanager-rules.yaml").read_text())
     assert rule["spec"] == shipped
+
+
+def drill(**values: object) -> tuple[Document, ...]:
+    """Give what a drill adds to an installation."""
+    given: dict[str, Any] = {"standby": {"enabled": True}, "config": {"LeaseName": "amf"}}
+    without = chart(given)
+    return tuple(
+        o for o in chart({**given, "drill": {"enabled": True, **values}}) if o not in without
+    )
+
+
+def job(objects: tuple[Document, ...]) -> Any:  # noqa: ANN401 - a pod's spec, as YAML has it
+    return only(objects, "Job")["spec"]["template"]["spec"]
+
+
+def rights(objects: tuple[Document, ...], kind: str) -> dict[str, list[str]]:
+    return {
+        rule["resources"][0]: rule["verbs"]
+        for role in of_kind(objects, kind)
+        for rule in role["rules"]
+    }
+
+
+CAUSES: list[dict[str, Any]] = [
+    {"deleteHolder": True, "atMost": "1s"},
+    {"deletePod": "app-1", "probe": "udp", "port": 7, "hold": [5060]},
+    {"drainNode": "ip-10-0-1-23.ec2.internal", "probe": "tcp", "port": 5060},
+    {"drainNode": "ip-10-0-1-23.ec2.internal", "allPods": True},
+]
+
+
+@pytest.mark.parametrize("values", CAUSES)
+def test_a_drill_is_a_job_whose_command_line_is_understood(values: dict[str, Any]) -> None:
+    objects = drill(addresses=["192.168.0.1", "fd00::1"], **values)
+    for version in KUBERNETES:
+        check_schemas(objects, version)
+    spec = job(objects)
+    (container,) = spec["containers"]
+    order = read_order(parser(container["args"]).parse_args(container["args"]))
+    assert [str(a) for a in order.addresses] == ["192.168.0.1", "fd00::1"]
+    assert order.lease == ("telco", "amf")
+    assert order.probe.value == values.get("probe", "icmp")
+    assert order.hold == tuple(values.get("hold", ()))
+    assert order.pace.at_most == (1.0 if "atMost" in values else None)
+    assert only(objects, "Job")["spec"]["backoffLimit"] == 0
+    assert spec["restartPolicy"] == "Never"
+    assert ("sysctls" in spec["securityContext"]) == (order.probe.value == "icmp")
+
+
+def test_a_drill_may_do_what_its_cause_takes_and_no_more() -> None:
+    reads = {"pods": ["get", "list", "delete"], "leases": ["get"]}
+    deleted = drill(addresses=["192.168.0.1"], deleteHolder=True)
+    assert rights(deleted, "Role") == reads
+    assert not of_kind(deleted, "ClusterRole")
+    drained = drill(addresses=["192.168.0.1"], drainNode="n")
+    evicts = {"pods": ["get", "list"], "pods/eviction": ["create"], "leases": ["get"]}
+    assert rights(drained, "Role") == evicts
+    assert rights(drained, "ClusterRole") == {"nodes": ["get", "list", "patch"], "pods": ["list"]}
+    terms = job(drained)["affinity"]["nodeAffinity"]
+    (term,) = terms["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term["matchFields"] == [{"key": "metadata.name", "operator": "NotIn", "values": ["n"]}]
+    whole = drill(addresses=["192.168.0.1"], drainNode="n", allPods=True)
+    assert rights(whole, "ClusterRole")["pods/eviction"] == ["create"]
+    for objects in (deleted, drained, whole):
+        (account,) = {b["subjects"][0]["name"] for b in objects if "subjects" in b}
+        assert (
+            account
+            == job(objects)["serviceAccountName"]
+            == only(objects, "Job")["metadata"]["name"]
+        )
+
+
+def test_a_drill_of_the_holder_takes_a_lease() -> None:
+    values = {"leaderElection": False, "drill": {"enabled": True, **ONE}}
+    with pytest.raises(helm.HelmRenderError, match="without a Lease nobody is known to hold"):
+        chart(values)
+
+
+def test_by_default_nothing_is_drilled() -> None:
+    assert not of_kind(chart(), "Job")

@@ -13,7 +13,16 @@ from vipmanager.cli.terminal import print_json, show, words
 from vipmanager.core.failures import Failure, Permanent
 from vipmanager.core.values import Address
 from vipmanager.drill.cordon import clean
-from vipmanager.drill.order import Named, Order, Prepared, Probe, Way, prepare, undoing
+from vipmanager.drill.order import (
+    Named,
+    Order,
+    Prepared,
+    Probe,
+    Way,
+    must_be_in_a_pod,
+    prepare,
+    undoing,
+)
 from vipmanager.drill.run import Pace
 from vipmanager.edges.guardian import guarded
 from vipmanager.edges.kubernetes.client import Kube
@@ -153,7 +162,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.clean:
             return _clean(arguments)
-        order = _order(arguments)
+        order = read_order(arguments)
         cordon = order.cordon()
         with guarded(undoing(order, cordon)):
             kube = Kube(order.environ)
@@ -172,7 +181,7 @@ def run(arguments: argparse.Namespace) -> int:
     return GOOD if outcome.verdict.good else BAD
 
 
-def _order(arguments: argparse.Namespace) -> Order:
+def read_order(arguments: argparse.Namespace) -> Order:
     """Read the command line.
 
     Raises:
@@ -243,6 +252,7 @@ def _sure(prepared: Prepared, arguments: argparse.Namespace) -> None:
 def _clean(arguments: argparse.Namespace) -> int:
     if arguments.address:
         raise Permanent("--clean takes no ADDRESS", "leave it out: all nodes are looked at")
+    must_be_in_a_pod(os.environ)
     found: list[str] = []
     clean(Kube(os.environ), found.append)
     if arguments.output == "json":

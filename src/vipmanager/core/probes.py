@@ -7,7 +7,7 @@ from typing import NamedTuple
 MISSED = 0.1
 """Seconds without an answer after which a count takes a probe for lost: a busy machine's pause."""
 HOLE = 0.5
-"""Seconds between two answered probes beyond which answering began anew."""
+"""Seconds without an answer beyond which answering begins anew."""
 
 
 class Gap(NamedTuple):
@@ -61,8 +61,8 @@ class Tally:
             return False
         self._answered[number] = 1
         if number > self._newest:
-            sent = self.times[number]
-            if self._newest < 0 or sent - self.times[self._newest] > HOLE:
+            sent, unanswered = self.times[number], self.times[self._newest + 1]
+            if self._newest < 0 or sent - unanswered > HOLE:
                 self._began = sent
             self._newest = number
         return True
@@ -105,9 +105,13 @@ class Tally:
     def steady(self, now: float) -> float:
         """Give the seconds for which it has answered without a `HOLE` up to now; 0 if it does not.
 
-        One lost probe is none: a path that loses a packet now and then is steady.
+        One lost probe is none: a path that loses a packet now and then is steady. Neither is a
+        pause of the prober.
         """
-        if self._newest < 0 or now - self.times[self._newest] > HOLE:
+        unanswered = self._newest + 1
+        if not unanswered:
+            return 0.0
+        if unanswered < len(self.times) and now - self.times[unanswered] > HOLE:
             return 0.0
         return now - self._began
 

@@ -100,6 +100,19 @@ class Prepared:
     """Whether no other pod is known to stand by."""
 
 
+def must_be_in_a_pod(environ: Mapping[str, str]) -> None:
+    """See whether there is a Kubernetes API to ask.
+
+    Raises:
+        Permanent: there is none.
+    """
+    if not environ.get("KUBERNETES_SERVICE_HOST"):
+        raise Permanent(
+            "the Kubernetes API is reached from a pod alone, and this is none",
+            "run it in a pod (docs/drill.md), or use your own kubectl: --run 'kubectl ...'",
+        )
+
+
 def prepare(order: Order, cordon: Cordon, kube: Kube, tell: Callable[[str], None]) -> Prepared:
     """Look everything up, and ask whether it may be done; nothing is changed.
 
@@ -108,6 +121,8 @@ def prepare(order: Order, cordon: Cordon, kube: Kube, tell: Callable[[str], None
     Raises:
         Failure: it may not be, or something is not there.
     """
+    if order.way is not Way.RUN or order.lease is not None:
+        must_be_in_a_pod(order.environ)
     group = _group(order, kube)
     holder = None if group is None else _holder(group, kube)
     cause = _cause(order, cordon, kube, holder, tell)

@@ -14,7 +14,7 @@ from vipmanager.edges.probing import Channel, Held, Prober
 
 STEADY = 1.0
 """Seconds for which every address has to answer before anything is caused."""
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds in which that has to be so."""
 _LOOK = 0.05
 

@@ -56,13 +56,14 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{/*
 A Role and its binding to the service account: (dict "chart" $ "name" NAME "namespace" NAMESPACE
-"rule" RULE). Without a namespace they are the release's.
+"rule" RULE), or "rules" for several. Without a namespace they are the release's, and without an
+"account" it is the agents'.
 */}}
 {{- define "vipmanager.grant" -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {{- include "vipmanager.metadata" . | nindent 2 }}
-rules: {{- list .rule | toYaml | nindent 0 }}
+rules: {{- .rules | default (list .rule) | toYaml | nindent 0 }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -73,7 +74,7 @@ roleRef:
   name: {{ .name }}
 subjects:
 - kind: ServiceAccount
-  name: {{ include "vipmanager.serviceAccount" .chart }}
+  name: {{ .account | default (include "vipmanager.serviceAccount" .chart) }}
   namespace: {{ .chart.Release.Namespace }}
 {{- end }}
 
