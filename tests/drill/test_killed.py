@@ -16,7 +16,8 @@ import drill_fixtures
 from agent_fixtures import wait_until
 from clusters import NAMESPACE
 from drill_fixtures import HERE, NODE, QUICK, Site, await_end
-from vipmanager_lab.kube.faults import Break, Hang, Refuse
+from vipmanager_lab.faults import Break, Hang
+from vipmanager_lab.kube.faults import Refuse
 from vipmanager_lab.kube.kinds import NODES, PODS
 from vipmanager_lab.kube.store import Key
 

@@ -38,7 +38,7 @@ class Client:
         self.code, self.err = 0, ""
 
     def drill(self, *words: str, output: str = "json") -> str:
-        usual = ("--output", output, "--settle", "2s", "--timeout", "40s")
+        usual = ("--output", output, "--settle", "1s", "--timeout", "40s")
         process = self.world.client.popen(
             [sys.executable, "-m", "vipmanager", "drill", *self.addresses, *usual, *words],
             env=self.environ,
@@ -185,15 +185,18 @@ def test_what_is_printed_fits_in_60_and_80_columns(pair: Replicas) -> None:
 
 def test_a_failover_that_does_not_happen_is_no_success(pair: Replicas) -> None:
     here = client(pair)
-    words = ("--run", "true", "--lease", "vipmanager", "--timeout", "4s")
+    words = ("--run", "true", "--lease", "vipmanager", "--timeout", "2s")
     assert here.document(*words)["verdict"] == "stayed"
     out = here.drill(*words, "--yes", output="text")
     assert here.code == 1
     assert "NO FAILOVER: Lease telco/vipmanager is held by app-1 (eu-central-1a), as" in out
 
 
-@pytest.mark.parametrize("sidecar", [False, True], ids=["initContainer", "sidecar"])
-@pytest.mark.parametrize("probe", [UDP, ("--tcp", str(HEALTH_PORT)), ("--icmp",)])
+@pytest.mark.parametrize(
+    ("sidecar", "probe"),
+    [(True, UDP), (False, ("--tcp", str(HEALTH_PORT))), (False, ("--icmp",))],
+    ids=["sidecar, UDP", "initContainer, TCP", "initContainer, ICMP"],
+)
 def test_a_pod_that_is_replaced_is_measured_whatever_the_mode(
     sidecar: bool,  # noqa: FBT001 - pytest gives it by name
     probe: tuple[str, ...],
@@ -213,7 +216,7 @@ def test_a_pod_that_is_replaced_is_measured_whatever_the_mode(
     failover = threading.Thread(target=replace)
     failover.start()
     found = Client(stage.world, stage.floating).document(
-        "--run", f"touch {struck}", "--at-most", "30s", *probe
+        "--run", f"touch {struck}", "--at-most", "30s", "--settle", "2s", *probe
     )
     failover.join()
     assert found["verdict"] == "within", found
@@ -246,7 +249,7 @@ def test_an_address_that_never_answers_again_is_said_so(
     failure = threading.Thread(target=strike)
     failure.start()
     here = Client(stage.world, stage.floating)
-    words = ("--run", f"touch {struck}", "--timeout", "5s", "--yes", *UDP)
+    words = ("--run", f"touch {struck}", "--timeout", "4s", "--yes", *UDP)
     out = here.drill(*words, output="text")
     failure.join()
     assert here.code == 1
