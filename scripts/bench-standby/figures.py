@@ -5,7 +5,7 @@ import json
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from picture import RIGHT, plot
 from rich.console import Console
 from rich.table import Table
 
+from vipmanager.core.measurement import percentile
 from vipmanager_lab.latency import LATENCIES
 
 _BIN = 0.04
@@ -39,12 +40,6 @@ MEANING = (
     "holder yields, and claims once the other one has every route, with no describe answered in "
     "between; an outage without end means that a route was not right."
 )
-
-
-def percentile(seconds: Iterable[float], share: float) -> float:
-    """Give the smallest value that `share` of the values do not exceed (nearest rank)."""
-    ordered = sorted(seconds)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def missed(runs: Sequence[Run]) -> list[str]:

@@ -52,7 +52,7 @@ def test_a_command_that_looks_points_to_the_settings_and_takes_them(command: str
 
 
 @pytest.mark.parametrize("columns", ["40", "60", "80"])
-@pytest.mark.parametrize("command", ["run", "status", "plan", "demo", "lab"])
+@pytest.mark.parametrize("command", ["run", "status", "plan", "measure", "demo", "lab"])
 def test_help_breaks_no_word_in_a_narrow_terminal(command: str, columns: str) -> None:
     def words(width: str) -> set[str]:
         done = subprocess.run(
@@ -102,6 +102,7 @@ def test_a_shell_accepts_its_completion_and_knows_every_command(shell: str) -> N
         "doctor",
         "drill",
         "cleanup",
+        "measure",
         "yield",
         "claim",
         "demo",
@@ -114,7 +115,7 @@ def test_a_shell_accepts_its_completion_and_knows_every_command(shell: str) -> N
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "plan", "status", "drill", "cleanup", "yield", "claim", "demo"]
+    "command", ["run", "plan", "status", "drill", "cleanup", "measure", "yield", "claim", "demo"]
 )
 def test_every_commands_help_has_an_example(command: str) -> None:
     done = run(command, "--help")

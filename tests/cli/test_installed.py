@@ -22,6 +22,7 @@ AGENT_COMMANDS = {
     "doctor",
     "drill",
     "cleanup",
+    "measure",
     "yield",
     "claim",
     "completion",

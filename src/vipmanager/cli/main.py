@@ -29,6 +29,7 @@ _MODULES = {
     "doctor": "doctor",
     "drill": "drill",
     "cleanup": "cleanup",
+    "measure": "measure",
     "yield": "orders",
     "claim": "orders",
     "completion": "completion",

@@ -1,5 +1,6 @@
 """Calls of the Kubernetes API, from inside a pod: JSON values in, failures out."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -207,6 +208,16 @@ class Kube:
             return self._call(request, seconds)
         apart: set[str] = set()
         return first([lambda: self._call(request, seconds, apart)] * 2, patience=TWIN)
+
+    def delete_lease(self, namespace: str, name: str, uid: str) -> None:
+        """Delete the Lease with this uid, if it is still there.
+
+        Raises:
+            Conflict: another one has its name now.
+        """
+        path, body = _path(LEASES, namespace, "leases", name), {"preconditions": {"uid": uid}}
+        with contextlib.suppress(Missing):
+            self._call(Request(verb="delete", resource="leases", path=path, body=body))
 
     def watch_lease(
         self, namespace: str, name: str, since: str, quiet: int

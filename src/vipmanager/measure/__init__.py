@@ -1,0 +1,1 @@
+"""Takes the time of EC2's and Kubernetes' calls, on scratch things of its own."""
