@@ -24,7 +24,7 @@ from vipmanager.core.failures import Failure
 from vipmanager_lab import sandbox
 from vipmanager_lab.kubernetes.assets import KUBERNETES
 from vipmanager_lab.kubernetes.choice import kubernetes
-from vipmanager_lab.latency import LATENCIES
+from vipmanager_lab.latency import LATENCIES, NAMES, latencies
 
 ROOT = Path(__file__).parents[2]
 DOCS, BUILD = ROOT / "docs", ROOT / "build"
@@ -81,10 +81,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--latencies",
-        type=_words(list(LATENCIES)),
+        type=_latencies,
         default=list(LATENCIES),
         metavar="NAME,...",
-        help=f"only these of {', '.join(LATENCIES)}",
+        help=f"only these: {NAMES} [{','.join(LATENCIES)}]",
     )
     parser.add_argument(
         "--tables",
@@ -104,7 +104,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--publish", action="store_true", help="put them into docs/bench-standby.*, too"
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.publish and not set(arguments.latencies) <= set(LATENCIES):
+        parser.error(f"--publish goes with {', '.join(LATENCIES)} alone: others have no such file")
+    return arguments
+
+
+def _latencies(text: str) -> list[str]:
+    """Read names of latencies, and see that each is one."""
+    names = text.split(",")
+    for name in names:
+        latencies(name)
+    return names
 
 
 def _words(known: Sequence[str]) -> "type[list[str]]":
@@ -154,7 +165,7 @@ def _world(case: Case) -> tuple[int, bool, str]:
 
 def _failed(case: Case, number: int, error: Exception) -> Run:
     print(f"{case} {number}: {error}", file=sys.stderr, flush=True)
-    name = f"bench-standby-{case.kind.word}-{case.tables}-{case.latencies}-{number}-failed.json"
+    name = f"bench-standby-{case.kind.word}-{case.tables}-{case.pace}-{number}-failed.json"
     (BUILD / name).write_text("\n".join(getattr(error, "__notes__", [])))
     endless = float("inf")
     return Run(case=case, number=number, outage=endless, cause="none", last=endless, pause=0)
@@ -170,7 +181,7 @@ def _keep(runs: list[Run]) -> None:
         mine = [r for r in runs if r.case == case]
         slowest = sorted(mine, key=lambda r: r.outage)[-_SLOW:]
         for run in slowest + sorted(mine, key=lambda r: r.last)[-_SLOW:]:
-            name = f"{case.kind.word}-{case.tables}-{case.latencies}-{run.number}.json"
+            name = f"{case.kind.word}-{case.tables}-{case.pace}-{run.number}.json"
             (folder / name).write_text(json.dumps(run.logs, indent=1) + "\n")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from vipmanager_lab.latency import LATENCIES
 
@@ -51,7 +52,7 @@ class Case:
 
     kind: Kind
     latencies: str
-    """A name of `vipmanager_lab.latency.LATENCIES`."""
+    """A name that `vipmanager_lab.latency.latencies` knows: a preset's, or a file's."""
     tables: int
     kubernetes: str = "own"
     """A name of `vipmanager_lab.kubernetes.assets.KUBERNETES`."""
@@ -63,7 +64,12 @@ class Case:
 
     def __str__(self) -> str:
         """Name it."""
-        return f"{self.blow}, {self.tables} table{'s'[: self.tables - 1]}, {self.latencies}"
+        return f"{self.blow}, {self.tables} table{'s'[: self.tables - 1]}, {self.pace}"
+
+    @property
+    def pace(self) -> str:
+        """Name the latencies, without the folder of a file."""
+        return Path(self.latencies).stem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +115,7 @@ def order(case: Case) -> tuple[int, ...]:
     """Give where a case stands in the table."""
     return (
         list(Kind).index(case.kind),
-        list(LATENCIES).index(case.latencies),
+        [*LATENCIES, case.latencies].index(case.latencies),
         TABLES.index(case.tables) if case.tables in TABLES else case.tables,
         case.kubernetes == "real",
     )

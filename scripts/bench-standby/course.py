@@ -18,7 +18,7 @@ from vipmanager_lab.closing import Closing
 from vipmanager_lab.control_plane import MakeCluster
 from vipmanager_lab.ec2.faults import Impairment
 from vipmanager_lab.kube.cluster import Cluster
-from vipmanager_lab.latency import LATENCIES
+from vipmanager_lab.latency import latencies
 from vipmanager_lab.replicas import HEALTH_PORT, Replica, Replicas
 from vipmanager_lab.world import World
 
@@ -107,7 +107,7 @@ class Course(Closing):
             Failure: an agent did not obey.
         """
         holder, heir = self._holder, self._standby
-        self._group.pace(LATENCIES[case.latencies])
+        self._group.pace(latencies(case.latencies))
         marks = {r: len(r.agent.records) for r in (holder, heir)}
         client = Client(self._world, self._group.floating, interval_ms=PROBE_MS)
         client.await_answers()

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vipmanager.core.measurement import percentile
-from vipmanager_lab.latency import LATENCIES
+from vipmanager_lab.latency import latencies
 
 _BIN = 0.04
 """Seconds of a bar in a histogram."""
@@ -157,7 +157,7 @@ def pauses(runs: Sequence[Run]) -> str:
 
 def _paces(runs: Sequence[Run]) -> list[str]:
     names = dict.fromkeys(run.case.latencies for run in runs)
-    return [f"{name}: {LATENCIES[name]}; applied halfway." for name in names]
+    return [f"{name}: {latencies(name)}; applied halfway." for name in names]
 
 
 def write(folder: Path, runs: Sequence[Run], measured: str, *, keep: bool) -> None:

@@ -1,11 +1,16 @@
-"""How long the lab's APIs take: spreads to draw from, and two presets of them."""
+"""How long the lab's APIs take: spreads to draw from, presets, and what `measure` found."""
 
+import argparse
+import json
 import math
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import NormalDist
-from typing import Protocol
+from typing import Any, Protocol
+
+from vipmanager.core.measurement import Quantity
 
 
 class Latency(Protocol):
@@ -62,11 +67,20 @@ class Latencies:
     writes: Latency
     """Everything else that EC2 is asked for."""
     kubernetes: Latency
+    more: Mapping[str, Latency] = field(default_factory=dict)
+    """Those of single actions of EC2, and of what it carries out after its answer."""
+    renewals: Latency | None = None
+    """Of `update leases`, where that is another one."""
 
     @property
     def ec2(self) -> Mapping[str, Latency]:
         """By the names of EC2's actions, the first that matches."""
-        return {"Describe*": self.reads, "*": self.writes}
+        return {**self.more, "* carried out": _AT_ONCE, "Describe*": self.reads, "*": self.writes}
+
+    @property
+    def leases(self) -> Mapping[str, Latency]:
+        """By the names of Kubernetes' actions, the first that matches."""
+        return {"update leases": self.renewals or self.kubernetes, "*": self.kubernetes}
 
     @property
     def said_of_ec2(self) -> str:
@@ -77,6 +91,8 @@ class Latencies:
         """Write it in words."""
         return f"{self.said_of_ec2}, a call of Kubernetes {self.kubernetes}"
 
+
+_AT_ONCE = Even(0.0, 0.0)
 
 LATENCIES: Mapping[str, Latencies] = {
     "today": Latencies(
@@ -91,3 +107,81 @@ LATENCIES: Mapping[str, Latencies] = {
     ),
 }
 """`today` is what version 0.1.0 was measured with; `real` has the published spreads."""
+
+NAMES = f"{', '.join(LATENCIES)}, or FILE of `vipmanager measure --output json`"
+"""What `latencies` takes, for people."""
+
+
+def latencies(name: str) -> Latencies:
+    """Give a preset by its name, or what a file of `vipmanager measure` says.
+
+    What was not measured is as in `real`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is neither.
+    """
+    if name in LATENCIES:
+        return LATENCIES[name]
+    try:
+        return measured(json.loads(Path(name).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{name}: expected {NAMES}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{name}: expected the JSON of `vipmanager measure --vpc ID --output json`: {error!r}"
+        ) from error
+
+
+def measured(document: Mapping[str, Any]) -> Latencies:
+    """Give the latencies that `vipmanager measure` found.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no document of `measure`.
+    """
+    found = dict(_spreads(document["figures"]))
+    if Quantity.REPLACE_ROUTE not in found:
+        raise ValueError("it has no figure of replace_route")
+    assumed = LATENCIES["real"]
+    writes = found[Quantity.REPLACE_ROUTE]
+    reads = found.get(Quantity.DESCRIBE_ROUTE_TABLES, assumed.reads)
+    leases = found.get(Quantity.GET_LEASE, assumed.kubernetes)
+    more = {action: found[of] for action, of in _ACTIONS.items() if of in found}
+    accepted = found.get(Quantity.MODIFY_LIST)
+    complete = found.get(Quantity.MODIFY_LIST_COMPLETE)
+    if accepted is not None and complete is not None:
+        more["ModifyManagedPrefixList carried out"] = _rest(complete, accepted)
+    return Latencies(
+        reads=reads,
+        writes=writes,
+        kubernetes=leases,
+        more=more,
+        renewals=found.get(Quantity.UPDATE_LEASE),
+    )
+
+
+_ACTIONS: Mapping[str, Quantity] = {
+    "CreateRoute": Quantity.CREATE_ROUTE,
+    "ModifyManagedPrefixList": Quantity.MODIFY_LIST,
+    "DescribeNetworkInterfaces": Quantity.DESCRIBE_NETWORK_INTERFACES,
+    "DescribeManagedPrefixLists": Quantity.DESCRIBE_PREFIX_LISTS,
+}
+"""ReplaceRoute and DescribeRouteTables stand for all others."""
+
+
+def _spreads(figures: list[Mapping[str, Any]]) -> Iterator[tuple[Quantity, Lognormal]]:
+    """Give the spread through p50 and p99 of each figure that there is."""
+    for each in figures:
+        if each["p50"] is not None:
+            yield Quantity(each["name"]), _through(float(each["p50"]), float(each["p99"]))
+
+
+def _through(p50: float, p99: float) -> Lognormal:
+    if not 0 < p50 <= p99 < math.inf:
+        raise ValueError(f"p50 {p50} and p99 {p99}: expected 0 < p50 <= p99")
+    return Lognormal(p50, 0.99, p99)
+
+
+def _rest(complete: Lognormal, accepted: Lognormal) -> Lognormal:
+    """Give what is left of a time once its first part is over."""
+    median = max(complete.median - accepted.median, 0.001)
+    return Lognormal(median, 0.99, max(complete.within - accepted.median, median))

@@ -297,7 +297,7 @@ class Replicas(Closing):
     def pace(self, latencies: Latencies) -> None:
         """Let every call take its time."""
         self.world.faults.pace = latencies.ec2
-        self.kube.pace = {"*": latencies.kubernetes}
+        self.kube.pace = latencies.leases
 
     # --- breaking ------------------------------------------------------------------------------
 

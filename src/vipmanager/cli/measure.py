@@ -39,6 +39,7 @@ _EPILOG = """\
 examples:
   AWS_REGION=eu-central-1 vipmanager measure --vpc vpc-1
   vipmanager measure --vpc vpc-1 --times 100 --output json > latencies.json
+  vipmanager demo --standby --latencies latencies.json
   vipmanager measure --clean
 """
 

@@ -1,12 +1,13 @@
 """Faults of routes and APIs, whatever runs in the lab."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from functools import partial
 
 from vipmanager_lab.breakage.scene import Begun, NamedFault, Scene
 from vipmanager_lab.ec2.faults import EC2_BUCKETS, Unreachable
 from vipmanager_lab.imds import zone_id
-from vipmanager_lab.latency import LATENCIES
+from vipmanager_lab.latency import Latencies, latencies
 from vipmanager_lab.world import REGION, World
 
 _SHARE = 0.2
@@ -98,7 +99,7 @@ def _stale(scene: Scene, words: Sequence[str]) -> Begun:
 def _latency(scene: Scene, words: Sequence[str]) -> Begun:
     faults = scene.world.faults
     before = faults.pace, faults.latency
-    preset = LATENCIES.get(words[0]) if words else None
+    preset = _preset(words[0]) if words else None
     seconds = before[1] if preset else _number(words, 1000) / 1000
     faults.pace = preset.ec2 if preset else {}
     faults.latency = seconds
@@ -108,6 +109,16 @@ def _latency(scene: Scene, words: Sequence[str]) -> Begun:
 
     said = preset.said_of_ec2 if preset else f"every EC2 call takes {seconds * 1000:g} ms"
     return Begun(said=said, undo=undo)
+
+
+def _preset(word: str) -> Latencies | None:
+    """Give the latencies of a name or a file; None for a number."""
+    if word.replace(".", "", 1).isdecimal():
+        return None
+    try:
+        return latencies(word)
+    except ArgumentTypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _cut(scene: Scene, words: Sequence[str]) -> Begun:
@@ -164,7 +175,7 @@ WORLD_FAULTS: Sequence[NamedFault] = (
         begin=_throttle,
     ),
     NamedFault(usage="stale [SECONDS]", says="readings lag behind writes", begin=_stale),
-    NamedFault(usage="latency [MS|today|real]", says="EC2 calls take so long", begin=_latency),
+    NamedFault(usage="latency [MS|today|real|FILE]", says="EC2 calls take so long", begin=_latency),
     NamedFault(usage="cut [ec2|kubernetes]", says="the API can't be reached", begin=_cut),
     NamedFault(usage="shift ZONE", says="ARC shifts a zone away", begin=_shift),
 )

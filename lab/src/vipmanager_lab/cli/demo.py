@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vipmanager.cli.command import Commands, add_command, add_output
 from vipmanager_lab.cli.inside import in_sandbox
 from vipmanager_lab.kubernetes.assets import KUBERNETES
-from vipmanager_lab.latency import LATENCIES
+from vipmanager_lab.latency import latencies
 
 if TYPE_CHECKING:
     from vipmanager_lab.cli.show import Stage
@@ -83,9 +83,11 @@ def _add_world(parser: argparse.ArgumentParser) -> None:
     """Add where it plays: which APIs, how fast they are, which addresses."""
     parser.add_argument(
         "--latencies",
-        choices=tuple(LATENCIES),
+        type=latencies,
         default="today",
-        help="today: even and short; real: as published, with their long tails [%(default)s]",
+        metavar="{today,real,FILE}",
+        help="today: even and short; real: as published, with their long tails; FILE: as "
+        "`vipmanager measure` found them [%(default)s]",
     )
     parser.add_argument(
         "--kubernetes",
@@ -149,7 +151,7 @@ def _tell(arguments: argparse.Namespace) -> int:
     if arguments.zone_impaired is not None:
         scenery = show.IMPAIRED
     quiet = arguments.output == "json"
-    with show.Stage(scenery, LATENCIES[arguments.latencies], quiet=quiet) as stage:
+    with show.Stage(scenery, arguments.latencies, quiet=quiet) as stage:
         outcomes = list((_standby if arguments.standby else _failover)(arguments, stage))
         stage.end(outcomes)
     if quiet:
@@ -170,8 +172,7 @@ def _failover(arguments: argparse.Namespace, stage: "Stage") -> "Iterator[Outcom
         shipped, version = Shipped.read(arguments.image, arguments.manifests), 4
     for story in demo.stories(pattern=arguments.pattern, mode=arguments.mode, version=version):
         stage.begin(story)
-        latencies = LATENCIES[arguments.latencies]
-        yield demo.tell(story, stage, latencies=latencies, shipped=shipped)
+        yield demo.tell(story, stage, latencies=arguments.latencies, shipped=shipped)
 
 
 def _standby(arguments: argparse.Namespace, stage: "Stage") -> "Iterator[Outcome]":
@@ -184,7 +185,7 @@ def _standby(arguments: argparse.Namespace, stage: "Stage") -> "Iterator[Outcome
             yield from standby_story.tell(
                 story,
                 stage,
-                latencies=LATENCIES[arguments.latencies],
+                latencies=arguments.latencies,
                 impaired=arguments.zone_impaired,
                 cluster=cluster,
             )
