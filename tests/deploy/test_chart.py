@@ -37,6 +37,8 @@ from vipmanager.cli.drill import read_order
 from vipmanager.cli.main import parser
 from vipmanager.core.settings import Mode, Pattern, Rate
 from vipmanager.edges.settings import KEYS, load
+from vipmanager.measure.leases import NAME as LEASE
+from vipmanager.measure.removal import PATIENCE
 from vipmanager_lab.cni import read_definitions
 
 PLACEHOLDER = "xxxxxxxxxxxx.dkr.ecr.us-east-2.amazonaws.com/vipmanager"
@@ -611,3 +613,44 @@ def test_a_drill_of_the_holder_takes_a_lease() -> None:
 
 def test_by_default_nothing_is_drilled() -> None:
     assert not of_kind(chart(), "Job")
+
+
+MEASURE = {"enabled": True, "vpc": "vpc-1", "region": "eu-central-1"}
+
+
+def test_what_measures_is_a_job_whose_command_line_is_understood() -> None:
+    given = {**MEASURE, "times": 7, "rate": 0.5, "enis": ["eni-1", "eni-2"]}
+    given["serviceAccountAnnotations"] = {"eks.amazonaws.com/role-arn": "arn"}
+    without = chart()
+    objects = tuple(o for o in chart({"measure": given}) if o not in without)
+    for version in KUBERNETES:
+        check_schemas(objects, version)
+    spec = job(objects)
+    (container,) = spec["containers"]
+    found = parser(container["args"]).parse_args(container["args"])
+    assert (found.vpc, found.times, found.rate, found.eni) == ("vpc-1", 7, 0.5, ["eni-1", "eni-2"])
+    assert found.output == "json"
+    assert {"name": "AWS_REGION", "value": "eu-central-1"} in container["env"]
+    assert spec["terminationGracePeriodSeconds"] > PATIENCE
+    account = only(objects, "ServiceAccount")["metadata"]
+    assert account["annotations"] == given["serviceAccountAnnotations"]
+    assert account["name"] == spec["serviceAccountName"]
+    (subject,) = only(objects, "RoleBinding")["subjects"]
+    assert subject["name"] == account["name"]
+    assert [
+        (rule["verbs"], rule.get("resourceNames")) for rule in only(objects, "Role")["rules"]
+    ] == [(["create"], None), (["get", "update", "delete"], [LEASE])]
+    assert only(objects, "Job")["spec"]["backoffLimit"] == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"vpc": ""}, "expected measure.vpc"),
+        ({"region": ""}, "expected measure.region"),
+        ({"enis": ["eni-1"]}, "measure.enis: expected 2 ENIs or none, not 1"),
+    ],
+)
+def test_what_measures_says_what_it_misses(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(helm.HelmRenderError, match=said):
+        chart({"measure": {**MEASURE, **values}})

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.lifecycle import ACCOUNT, REGION, ROOT
 from deploy.stacks import Cloud, cloud, decided, template
+from vipmanager.core.measurement import OWNER, OWNER_TAG
 
 OPTIONS = ("MayCleanUp", "MaySwitchCheck", "MaySeeShifts", "HasRouteRole")
 ISSUER = "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
@@ -167,6 +168,33 @@ def test_without_options_it_can_neither_delete_routes_nor_change_enis(aws: Cloud
         "ec2:DescribeRouteTables",
         "ec2:DescribeSubnets",
     }
+
+
+def _measure(aws: Cloud) -> dict[str, Any]:
+    body = decided(template("measure-policy"), {})
+    del body["Resources"]["Association"]  # which moto does not know
+    return _policy(aws, aws.create("measure", body, VpcId=aws.vpc)["PolicyArn"])
+
+
+def test_measure_may_do_what_it_calls_and_only_with_its_tag(aws: Cloud) -> None:
+    document = _measure(aws)
+    assert _findings(document) == ""
+    [model] = (ROOT / "src/vipmanager/edges/aws/measure_models").rglob("service-2.json")
+    calls = {f"ec2:{name}" for name in json.loads(model.read_text(encoding="utf-8"))["operations"]}
+    assert _actions(document) == {*calls, "ec2:CreateTags"}
+    own = {OWNER_TAG: OWNER}
+    for sid, key in (
+        ("MakeTaggedTable", "RequestTag"),
+        ("MakeTaggedList", "RequestTag"),
+        ("ChangeAndDeleteTagged", "ResourceTag"),
+    ):
+        condition = _statement(document, sid)["Condition"]
+        assert condition == {"StringEquals": {f"aws:{key}/{k}": v for k, v in own.items()}}
+    for each in document["Statement"]:
+        writes = not all(":Describe" in action for action in _actions({"Statement": [each]}))
+        assert not writes or each["Sid"] == "MakeATableInTheVpc" or "Condition" in each
+    made = _statement(document, "MakeATableInTheVpc")["Resource"]
+    assert made == f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/{aws.vpc}"
 
 
 def test_pod_identity_is_trusted_for_this_cluster_alone(aws: Cloud) -> None:
