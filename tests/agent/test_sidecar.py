@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agent_fixtures import Stage, converged, wait_until
+from agent_fixtures import Stage, Typed, converged, wait_until
 from vipmanager_lab.ec2.faults import Hang, Unreachable
 from vipmanager_lab.netns import Netns
 from vipmanager_lab.world import World
@@ -260,3 +260,16 @@ def test_a_scrape_tells_how_long_calls_to_sts_took_and_what_became_of_them(stage
     stage.world.account.drop_route(stage.world.tables[0], "192.168.0.1/32")
     refused = 'duration_seconds_count{action="CreateRoute",api="ec2",result="refused"}'
     wait_until(lambda: refused in get(pod, "/metrics")[1])
+
+
+def test_who_deleted_a_route_is_a_command_away(stage: Stage) -> None:
+    pod = stage.pod()
+    agent = stage.sidecar(pod)
+    agent.wait_for(converged)
+    stage.world.account.drop_route(stage.world.tables[0], "192.168.0.1/32")
+    told = agent.wait_for(lambda r: r.get("condition") == "CHANGED_BY_ANOTHER")
+    assert f"192.168.0.1/32 in {stage.world.tables[0]} was deleted by somebody" in str(told["text"])
+    assert "AttributeKey=EventName,AttributeValue=DeleteRoute" in str(told["text"])
+    wait_until(lambda: stage.points_at("a"))
+    # It is said once, and stays to be read.
+    assert "aws cloudtrail lookup-events" in Typed(stage, pod, "status").out

@@ -47,7 +47,7 @@ def test_without_the_api_it_stays_displaced_and_says_the_one_command() -> None:
     second.delete()
     rest(world, 600)
     assert owners(world, ONE) == {"eni-b1"}
-    assert first.conditions() == {"DISPLACED"}
+    assert first.conditions() == {"DISPLACED", "CHANGED_BY_ANOTHER"}
     assert "vipmanager claim" in first.readiness.why
     assert not first.ready
 
@@ -59,7 +59,7 @@ def test_an_api_that_does_not_answer_is_named_and_tells_nothing() -> None:
     second.delete()
     rest(world, 240)
     assert owners(world, ONE) == {"eni-b1"}
-    assert first.conditions() == {"DISPLACED", "PODS_UNREAD"}
+    assert first.conditions() == {"DISPLACED", "CHANGED_BY_ANOTHER", "PODS_UNREAD"}
     for zone in "ab":
         world.network.mend(f"kube@{zone}")
     rest(world, 80)

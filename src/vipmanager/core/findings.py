@@ -358,6 +358,10 @@ class Condition(Enum):
         yields=True,
         checks=("routes", "fitness"),
     )
+    CHANGED_BY_ANOTHER = _skipped(
+        "{destination} in {tables} was {became} by somebody else between {after} and {before}",
+        "who it was, some minutes later: {command}",
+    )
     DRY_RUN = _skipped(
         "DryRun: this agent only says what it would do, and writes nothing",
         "to let it steer: DryRun=False",

@@ -205,6 +205,8 @@ class Decision:
     """Whether claims are written without a look at what they replace."""
     dry_run: bool = False
     """Whether what the pass may do is told, and not done."""
+    holds: bool = True
+    """Whether the routes are to be here: what leads elsewhere is then somebody else's doing."""
 
 
 def standing(route: CloudRoute | None, ours: EniId, gone: frozenset[EniId]) -> RouteState:

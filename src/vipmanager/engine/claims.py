@@ -98,7 +98,8 @@ class Claims:
         A mark tells of a reading, so only a new one adds to them.
         """
         marked = _marked(want, kernel)
-        decision = self._judge(want, kernel, marked, evidence)
+        judged = self._judge(want, kernel, marked, evidence)
+        decision = replace(judged, holds=not self._yielded)
         if evidence.fresh:
             marks = marked | self._confirmed(want, decision)
             return replace(decision, marks=marks, scope=self._scope(Scope.ALL))

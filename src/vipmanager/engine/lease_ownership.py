@@ -85,6 +85,7 @@ class LeaseOwnership:
             decision,
             marks=_marks(want, kernel, decision, evidence),
             scope=Scope.ROUTES if yielded else Scope.ALL,
+            holds=self._role is Role.HOLDER,
         )
 
     def findings(self) -> tuple[Finding, ...]:

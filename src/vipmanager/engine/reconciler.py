@@ -25,7 +25,9 @@ from vipmanager.core.plan import Plan, plan, within
 from vipmanager.core.pod import with_lost
 from vipmanager.core.report import Done, Report
 from vipmanager.core.settings import Pattern, Settings
+from vipmanager.core.trail import Trail
 from vipmanager.core.values import Eni, KernelState, Mac, World
+from vipmanager.core.verdict import SETTLE
 from vipmanager.engine.observe import Evidence, Observed, Observer
 from vipmanager.engine.ownership import Decided, Ownership, Writer
 from vipmanager.ports import Clock, Kernel
@@ -77,6 +79,7 @@ class Reconciler:
         """The floating IPs that were seen ready in the pod."""
         self._decided: Decided | None = None
         """By the last pass."""
+        self._trail = Trail()
         self._absent: tuple[Absent, ...] = ()
         """Those that the last pass missed."""
         self._unread = False
@@ -106,6 +109,7 @@ class Reconciler:
         try:
             at_once = self._fast_path(reasons)
             observed, decided = at_once or self._after_reading()
+            self._trail = self._followed(observed, decided)
         except Failure as failure:
             return self._ownership.told(
                 Report(
@@ -152,8 +156,25 @@ class Reconciler:
             findings=(
                 *(a.finding() for a in self._absent if a.routes),
                 *_all_findings(observed, decided, self._ownership.findings(), done),
+                *self._trail.findings(self._region(observed.facts)),
             ),
         )
+
+    def _followed(self, observed: Observed, decided: Decided) -> Trail:
+        """Follow what others do to our routes: they are, while this pod is to have them."""
+        decision, evidence = decided.decision, observed.evidence
+        if not decision.holds:
+            return Trail()
+        if not evidence.fresh:
+            return self._trail
+        now, written = self._clock.now(), decision.memory.written
+        ours = frozenset(s for s, w in written.items() if now - w.at < SETTLE)
+        wall = self._clock.wall()
+        sent = wall - (now - evidence.asked)
+        return self._trail.after(decision.judged, ours=ours, sent=sent, wall=wall)
+
+    def _region(self, facts: Facts) -> str:
+        return self._settings.region or (facts.node.region if facts.node is not None else "")
 
     def _after_reading(self) -> tuple[Observed, Decided]:
         for _ in range(REREADS):
