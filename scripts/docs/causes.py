@@ -85,8 +85,8 @@ CAUSES: Final = {
     Condition.RIVAL_UNREAD: "EC2 does not describe that network interface: its subnet may lie in "
     "an impaired zone",
     Condition.YIELDED: "vipmanager yield was typed, or is the pod's preStop hook",
-    Condition.CHANGED_BY_ANOTHER: "another pod with this address, a tool that keeps its own list of "
-    "routes (Terraform with inline routes), or a person",
+    Condition.CHANGED_BY_ANOTHER: "another pod with this address, a tool that keeps a list of its "
+    "own (Terraform with inline routes), or a person",
     Condition.DRY_RUN: "DryRun is on",
     Condition.WOULD_STEER: "what steers today has not come to it, or leads elsewhere on purpose",
     Condition.WOULD_CHANGE_POD: "the pod's own routes and rules are another tool's, or nobody's",
