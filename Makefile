@@ -1,6 +1,6 @@
 # Every target sets up what it needs in .venv; `make demo` is the place to start.
 .PHONY: help demo demo-image test test-fast coverage test-deploy test-ipvlan kubernetes test-kubernetes \
-	simulate chaos check fix docs bench bench-full bench-standby lock clean
+	simulate chaos check fix docs bench bench-full bench-standby lock release clean
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -40,9 +40,10 @@ coverage: .venv/ready ## which lines of the core and the engine the fast tests d
 	@$(MAKE) --no-print-directory test-fast ARGS='--cov --cov-report=term $(ARGS)'
 
 # What is deployed, with the tools that deploy it; in `make test` the tests skip what is missing.
-test-deploy: .venv/ready ## what deploy/ ships, with the tools that deploy it: about 6 minutes
-	@scripts/needs ip unshare buildah debootstrap crun prometheus promtool
+test-deploy: .venv/ready ## what deploy/ ships, with the tools that deploy it, and a release twice: about 8 minutes
+	@scripts/needs ip unshare git buildah debootstrap crun prometheus promtool
 	@scripts/image
+	@scripts/release-twice
 	@VIPMANAGER_TEST_DEPLOY=1 $(PYTEST) tests/deploy $(ARGS)
 
 # The code that ships, in a simulated world: N schedules of faults, from the seed FIRST on.
@@ -87,6 +88,7 @@ check: .venv/ready ## format, lint, types, layers, documentation
 	@.venv/bin/mypy --scripts-are-modules scripts/resync
 	@.venv/bin/mypy --scripts-are-modules scripts/lengths
 	@cd scripts/docs && MYPYPATH=../../src:../../lab/src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
+	@cd scripts/release && MYPYPATH=../../src:../../lab/src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@cd scripts/bench && MYPYPATH=../../src:../../lab/src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@cd scripts/bench-standby && MYPYPATH=../../src:../../lab/src ../../.venv/bin/mypy --config-file ../../pyproject.toml *.py
 	@set -o pipefail; .venv/bin/lint-imports | tail -n 12
@@ -121,6 +123,11 @@ docs: .venv/ready ## writes what documents and deploy/ take from tables in the c
 # The pinned dependencies, with hashes and without the address of any index.
 lock: .venv/ready ## pins the dependencies anew
 	@scripts/lock
+
+# ARGS='--builder URI' names who builds; docs/release.md has all of it.
+release: .venv/ready ## wheels, image, chart, SBOM, checksums and provenance of this commit, in dist/
+	@scripts/needs git buildah debootstrap crun
+	@.venv/bin/python scripts/release $(ARGS)
 
 .venv/ready: requirements/dev.txt pyproject.toml lab/pyproject.toml scripts/venv
 	@scripts/venv

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from pty_terminal import GREEN, RED, in_terminal, plain
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/demo.json").read_text())
 DEMO = [sys.executable, "-m", "vipmanager", "demo"]
 
 
@@ -100,7 +102,9 @@ def test_json_tells_outages_calls_and_events_and_the_plot_is_drawn(tmp_path: Pat
             "--pattern", "2", "--mode", "init", "--ipv6", "--output", "json", "--plot", str(plot)
         )
         assert done.returncode == 0, done.stderr
-        (outcome,) = json.loads(done.stdout)
+        document = json.loads(done.stdout)
+        jsonschema.validate(document, SCHEMA)
+        (outcome,) = document["outcomes"]
         assert outcome["story"] == {"pattern": 2, "mode": "init", "version": 6}
         assert len(outcome["outages"]) == 2
         assert all(0 < seconds < 30 for seconds in outcome["outages"].values())
@@ -149,7 +153,9 @@ def test_a_standby_in_json_has_an_outcome_for_each_part(tmp_path: Path) -> None:
     plot = tmp_path / "standby.svg"
     done = run("--standby", "--pattern", "2", "--ipv6", "--output", "json", "--plot", str(plot))
     assert done.returncode == 0, done.stdout + done.stderr
-    loss, hand_over = json.loads(done.stdout)
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, SCHEMA)
+    loss, hand_over = document["outcomes"]
     assert loss["story"]["mode"] == "standby, zone a fails"
     assert hand_over["story"]["mode"] == "standby, hand-over"
     for part in (loss, hand_over):

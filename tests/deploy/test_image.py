@@ -284,7 +284,7 @@ def test_the_demo_runs_from_the_image_and_the_manifests() -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    (outcome,) = json.loads(done.stdout)
+    (outcome,) = json.loads(done.stdout)["outcomes"]
     assert outcome["outages"].keys() == {"10.0.254.1", "10.0.254.17"}
     assert outcome["answered"]
     assert any("LogFormat" in event["text"] for event in outcome["events"])

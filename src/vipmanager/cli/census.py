@@ -11,6 +11,7 @@ from vipmanager.cli.terminal import BAD, BLANK, GOOD, Block, Table, Words, words
 from vipmanager.cli.view import View, title
 from vipmanager.core.census import Entry, Holding, of
 from vipmanager.core.failures import Permanent
+from vipmanager.core.schema import Schema
 from vipmanager.core.settings import Settings
 
 _STYLES = {Holding.OURS: GOOD, Holding.LIVE: "", Holding.ORPHAN: BAD}
@@ -38,7 +39,9 @@ def vpc(wanted: Settings, environ: Mapping[str, str], about: Scope) -> View:
     return View(
         verdict=first,
         right=not orphans,
-        document={"verdict": first, "routes": [e.document() for e in entries]},
+        document=Schema.STATUS_VPC.document(
+            {"verdict": first, "routes": [e.document() for e in entries]}
+        ),
         blocks=tuple(_blocks(first, entries, orphans)),
         facts={
             f"{e.route.destination} in {e.table}": f"{e.route.destination} in {_table(e)} leads to "

@@ -27,6 +27,7 @@ from vipmanager.core.cleanup import cleanup
 from vipmanager.core.failures import Permanent
 from vipmanager.core.findings import Finding
 from vipmanager.core.plan import wipe
+from vipmanager.core.schema import Schema
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import Address, EniId, VpcId
 from vipmanager.edges.control import NoAgent, ask
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     if text:
         _conclude(failures, left)
     else:
-        print_json(_document(todo, failures, left))
+        print_json(Schema.CLEANUP.document(_document(todo, failures, left)))
     return 1 if failures or left.deletions or left.kernel else 0
 
 

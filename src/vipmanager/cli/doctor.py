@@ -24,6 +24,7 @@ from vipmanager.cli.terminal import (
     words,
 )
 from vipmanager.core.failures import Failure, Permanent
+from vipmanager.core.schema import Schema
 from vipmanager.doctor import readings
 from vipmanager.doctor.check import Result, Severity
 from vipmanager.doctor.examine import examine
@@ -88,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     results = examine(CHECKS, patient)
     errors = any(r.failed for r in results)
     if arguments.output == "json":
-        print_json({"healthy": not errors, "checks": [r.document() for r in results]})
+        told = {"healthy": not errors, "checks": [r.document() for r in results]}
+        print_json(Schema.DOCTOR.document(told))
     else:
         show(*_shown(results))
     return ERRORS if errors else HEALTHY

@@ -35,6 +35,7 @@ from vipmanager.core.actions import (
 from vipmanager.core.election.role import Role
 from vipmanager.core.findings import Kind
 from vipmanager.core.report import Report
+from vipmanager.core.schema import Schema
 
 NOTHING, ERROR, CHANGES = 0, 1, 2
 
@@ -86,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     if held is not None:
         last = replace(last, findings=(*last.findings, *held.findings))
     if arguments.output == "json":
-        print_json(_document(last, actions, held))
+        print_json(Schema.PLAN.document(_document(last, actions, held)))
     else:
         _show(last, actions, held)
     if last.of_kind(Kind.FAILED, Kind.REFUSED) or not last.observed:

@@ -25,6 +25,7 @@ from vipmanager.core.findings import Condition, Finding
 from vipmanager.core.podnet import PROTOCOL
 from vipmanager.core.remote_finding import RemoteFinding
 from vipmanager.core.report import Report
+from vipmanager.core.schema import Schema
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import Eni, EniId, KernelState, Network, TargetKind
 
@@ -113,15 +114,17 @@ def _pod(wanted: Settings, environ: Mapping[str, str], reader: Reader) -> View:
     return View(
         verdict=first.lasting,
         right=seen.right,
-        document={
-            "verdict": str(first),
-            "evidence": None if seen.read is None else round(seen.read, 1),
-            "floatingIPs": seen.floating,
-            "routes": seen.routes,
-            "pod": _by_kind(seen.kernel),
-            "agent": seen.agent,
-            "findings": [f.document() for f in seen.found],
-        },
+        document=Schema.STATUS.document(
+            {
+                "verdict": str(first),
+                "evidence": None if seen.read is None else round(seen.read, 1),
+                "floatingIPs": seen.floating,
+                "routes": seen.routes,
+                "pod": _by_kind(seen.kernel),
+                "agent": seen.agent,
+                "findings": [f.document() for f in seen.found],
+            }
+        ),
         blocks=tuple(sight.blocks(seen)),
         facts=facts,
     )

@@ -9,6 +9,7 @@ from vipmanager.core.findings import Finding
 from vipmanager.core.progress import Progress
 from vipmanager.core.readiness import Readiness
 from vipmanager.core.report import Report
+from vipmanager.core.schema import Schema
 from vipmanager.core.values import DesiredRoute
 from vipmanager.core.verdict import Verdict
 
@@ -85,11 +86,13 @@ class Status:
 
     def document(self, now: float) -> dict[str, object]:
         """Give it as /status shows it: JSON values, documented in docs/schema/agent.json."""
-        shown: dict[str, object] = {
-            "ready": self.readiness.ready,
-            "why": self.readiness.why,
-            "evidence": None if self.read is None else round(now - self.read, 1),
-        }
+        shown = Schema.AGENT.document(
+            {
+                "ready": self.readiness.ready,
+                "why": self.readiness.why,
+                "evidence": None if self.read is None else round(now - self.read, 1),
+            }
+        )
         if self.progress is not None:
             shown["progress"] = self.progress.document()
         if self.report is not None and self.observed is not None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from vipmanager_lab.cli.show import Stage
     from vipmanager_lab.story import Outcome
 
+SCHEMA = "vipmanager/demo/v1"
+"""Of docs/schema/demo.json."""
+
 _DESCRIPTION = """\
 Fail an Availability Zone and watch the floating IPs follow their pod.
 
@@ -155,7 +158,8 @@ def _tell(arguments: argparse.Namespace) -> int:
         outcomes = list((_standby if arguments.standby else _failover)(arguments, stage))
         stage.end(outcomes)
     if quiet:
-        print(json.dumps([asdict(o) for o in outcomes], indent=1))
+        told = {"schema": SCHEMA, "outcomes": [asdict(o) for o in outcomes]}
+        print(json.dumps(told, indent=1))
     if arguments.plot is not None:
         from vipmanager_lab.plot import plot  # noqa: PLC0415 - slow, and help goes without
 

@@ -1,0 +1,19 @@
+"""The JSON documents that programs read, by name and version; docs/schema describes each."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Schema(StrEnum):
+    """What a document says of itself; a number grows with an incompatible change."""
+
+    AGENT = "vipmanager/agent/v1"
+    CLEANUP = "vipmanager/cleanup/v1"
+    DOCTOR = "vipmanager/doctor/v1"
+    PLAN = "vipmanager/plan/v1"
+    STATUS = "vipmanager/status/v1"
+    STATUS_VPC = "vipmanager/status-vpc/v1"
+
+    def document(self, content: Mapping[str, object]) -> dict[str, object]:
+        """Give a document of this schema."""
+        return {"schema": self.value, **content}
