@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     *("docs/metrics.md", "docs/operations.md", "docs/security.md"),
+    *("docs/release.md", "docs/schema/README.md", "docs/upgrade.md"),
     "deploy/observability/README.md",
 ]
 

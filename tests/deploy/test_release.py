@@ -17,8 +17,11 @@ from typing import Any
 
 import helm_python as helm
 import pytest
+import yaml  # type: ignore[import-untyped]
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+
+from deploy.rendered import installed, merged, pattern_values
 
 ROOT = Path(__file__).parents[2]
 TWICE = ROOT / "build" / "twice"
@@ -61,6 +64,23 @@ def test_both_distributions_have_their_version_from_one_file() -> None:
         assert not re.search(r"^version\b", text, re.MULTILINE)
         (path,) = re.findall(r'^\[tool\.hatch\.version\]\npath = "(.+)"$', text, re.MULTILINE)
         assert (project / path).resolve() == ROOT / release.SOURCE
+
+
+@pytest.mark.parametrize("name", ["vipmanager", "site-a"])
+def test_the_values_on_the_upgrade_page_keep_the_objects_of_0_1_0(name: str) -> None:
+    page = (ROOT / "docs" / "upgrade.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
+    values = merged(pattern_values("nonvpc"), yaml.safe_load(shown))
+    objects = {(o["kind"], o["metadata"]["name"]): o for o in installed(values, name=name)}
+    deployment = objects["Deployment", "busybox-deployment"]
+    assert deployment["spec"]["selector"] == {"matchLabels": {"app": "busybox"}}
+    assert {
+        ("ConfigMap", "vipmanager-config"),
+        ("Lease", "vipmanager"),
+        ("NetworkAttachmentDefinition", "nad-if1"),
+        ("NetworkAttachmentDefinition", "nad-if2"),
+        ("ServiceAccount", "vipmanager"),
+    } <= objects.keys()
 
 
 # --- what is refused ---------------------------------------------------------------------------
