@@ -11,6 +11,7 @@ from vipmanager.cli.command import Commands, add_command, add_output, complain
 from vipmanager.cli.drill_view import document, report
 from vipmanager.cli.terminal import print_json, show, words
 from vipmanager.core.failures import Failure, Permanent
+from vipmanager.core.schema import Schema
 from vipmanager.core.values import Address
 from vipmanager.drill.cordon import clean
 from vipmanager.drill.order import (
@@ -175,7 +176,7 @@ def run(arguments: argparse.Namespace) -> int:
         complain("drill", "stopped by a signal; what it had changed is undone")
         raise
     if arguments.output == "json":
-        print_json(document(outcome, order))
+        print_json(Schema.DRILL.document(document(outcome, order)))
     else:
         show(*report(outcome, prepared.drill))
     return GOOD if outcome.verdict.good else BAD
@@ -256,7 +257,7 @@ def _clean(arguments: argparse.Namespace) -> int:
     found: list[str] = []
     clean(Kube(os.environ), found.append)
     if arguments.output == "json":
-        print_json({"cleaned": found})
+        print_json(Schema.DRILL_CLEAN.document({"cleaned": found}))
     else:
         show(*(words(each) for each in found or ["No drill has left anything."]))
     return GOOD

@@ -10,6 +10,8 @@ class Schema(StrEnum):
     AGENT = "vipmanager/agent/v1"
     CLEANUP = "vipmanager/cleanup/v1"
     DOCTOR = "vipmanager/doctor/v1"
+    DRILL = "vipmanager/drill/v1"
+    DRILL_CLEAN = "vipmanager/drill-clean/v1"
     PLAN = "vipmanager/plan/v1"
     STATUS = "vipmanager/status/v1"
     STATUS_VPC = "vipmanager/status-vpc/v1"
