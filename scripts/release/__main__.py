@@ -34,7 +34,7 @@ def build(builder: str) -> None:
         raise RefusedError(
             "this tree is no release:\n  "
             + "\n  ".join(wrong)
-            + "\n  -> .venv/bin/python scripts/release --prepare X.Y.Z writes all of it; then commit"
+            + "\n  -> .venv/bin/python scripts/release --prepare X.Y.Z writes it all; then commit"
         )
     shutil.rmtree(BUILD, ignore_errors=True)
     source = export(ROOT, BUILD / "source", version_of(ROOT))
