@@ -39,9 +39,8 @@ def vpc(wanted: Settings, environ: Mapping[str, str], about: Scope) -> View:
     return View(
         verdict=first,
         right=not orphans,
-        document=Schema.STATUS_VPC.document(
-            {"verdict": first, "routes": [e.document() for e in entries]}
-        ),
+        schema=Schema.STATUS_VPC,
+        document={"verdict": first, "routes": [e.document() for e in entries]},
         blocks=tuple(_blocks(first, entries, orphans)),
         facts={
             f"{e.route.destination} in {e.table}": f"{e.route.destination} in {_table(e)} leads to "

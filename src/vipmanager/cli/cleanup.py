@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     if text:
         _conclude(failures, left)
     else:
-        print_json(Schema.CLEANUP.document(_document(todo, failures, left)))
+        print_json(Schema.CLEANUP, _document(todo, failures, left))
     return 1 if failures or left.deletions or left.kernel else 0
 
 

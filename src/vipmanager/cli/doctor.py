@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     errors = any(r.failed for r in results)
     if arguments.output == "json":
         told = {"healthy": not errors, "checks": [r.document() for r in results]}
-        print_json(Schema.DOCTOR.document(told))
+        print_json(Schema.DOCTOR, told)
     else:
         show(*_shown(results))
     return ERRORS if errors else HEALTHY

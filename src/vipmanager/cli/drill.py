@@ -176,7 +176,7 @@ def run(arguments: argparse.Namespace) -> int:
         complain("drill", "stopped by a signal; what it had changed is undone")
         raise
     if arguments.output == "json":
-        print_json(Schema.DRILL.document(document(outcome, order)))
+        print_json(Schema.DRILL, document(outcome, order))
     else:
         show(*report(outcome, prepared.drill))
     return GOOD if outcome.verdict.good else BAD
@@ -257,7 +257,7 @@ def _clean(arguments: argparse.Namespace) -> int:
     found: list[str] = []
     clean(Kube(os.environ), found.append)
     if arguments.output == "json":
-        print_json(Schema.DRILL_CLEAN.document({"cleaned": found}))
+        print_json(Schema.DRILL_CLEAN, {"cleaned": found})
     else:
         show(*(words(each) for each in found or ["No drill has left anything."]))
     return GOOD

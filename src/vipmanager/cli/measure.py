@@ -18,6 +18,7 @@ from vipmanager.cli.terminal import (
     words,
 )
 from vipmanager.core.measurement import RATE, RATES, ROUNDS, SAID, TIMES, Figures, Plan
+from vipmanager.core.schema import Schema
 from vipmanager.core.values import EniId, VpcId
 from vipmanager.measure.run import Asked, Measured, clean, measure
 
@@ -137,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     if text:
         show(*_shown(measured))
     else:
-        print_json(_document(measured))
+        print_json(Schema.MEASURE, _document(measured))
     return COMPLETE if measured.complete else INCOMPLETE
 
 
@@ -159,7 +160,7 @@ def _clean(region: str, environ: Mapping[str, str], *, text: bool) -> int:
         said = f"REMOVED: {', '.join(gone)}" if gone else "NOTHING was left behind"
         show(words(f"{said} in {region}", GOOD))
     else:
-        print_json({"removed": list(gone)})
+        print_json(Schema.MEASURE_CLEAN, {"removed": list(gone)})
     return COMPLETE
 
 

@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     if held is not None:
         last = replace(last, findings=(*last.findings, *held.findings))
     if arguments.output == "json":
-        print_json(Schema.PLAN.document(_document(last, actions, held)))
+        print_json(Schema.PLAN, _document(last, actions, held))
     else:
         _show(last, actions, held)
     if last.of_kind(Kind.FAILED, Kind.REFUSED) or not last.observed:

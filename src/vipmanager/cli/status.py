@@ -25,7 +25,6 @@ from vipmanager.core.findings import Condition, Finding
 from vipmanager.core.podnet import PROTOCOL
 from vipmanager.core.remote_finding import RemoteFinding
 from vipmanager.core.report import Report
-from vipmanager.core.schema import Schema
 from vipmanager.core.settings import Settings
 from vipmanager.core.values import Eni, EniId, KernelState, Network, TargetKind
 
@@ -97,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         return RIGHT
     view = look()
     if arguments.output == "json":
-        print_json(view.document)
+        print_json(view.schema, view.document)
     else:
         show(*view.blocks)
     return RIGHT if view.right else WRONG
@@ -114,17 +113,15 @@ def _pod(wanted: Settings, environ: Mapping[str, str], reader: Reader) -> View:
     return View(
         verdict=first.lasting,
         right=seen.right,
-        document=Schema.STATUS.document(
-            {
-                "verdict": str(first),
-                "evidence": None if seen.read is None else round(seen.read, 1),
-                "floatingIPs": seen.floating,
-                "routes": seen.routes,
-                "pod": _by_kind(seen.kernel),
-                "agent": seen.agent,
-                "findings": [f.document() for f in seen.found],
-            }
-        ),
+        document={
+            "verdict": str(first),
+            "evidence": None if seen.read is None else round(seen.read, 1),
+            "floatingIPs": seen.floating,
+            "routes": seen.routes,
+            "pod": _by_kind(seen.kernel),
+            "agent": seen.agent,
+            "findings": [f.document() for f in seen.found],
+        },
         blocks=tuple(sight.blocks(seen)),
         facts=facts,
     )

@@ -6,7 +6,7 @@ A line is as wide as the terminal, or as COLUMNS says; 80 where neither is known
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from vipmanager.core.findings import Finding, Kind
 from vipmanager.core.remote_finding import RemoteFinding
+from vipmanager.core.schema import Schema
 
 GOOD, BAD, UNSURE, QUIET, TITLE = "green", "red", "yellow", "dim", "bold"
 
@@ -192,9 +193,9 @@ def show(*blocks: Block) -> None:
         out.print(line, soft_wrap=True)
 
 
-def print_json(document: object) -> None:
-    """Print a document."""
-    print(json.dumps(document, indent=1))
+def print_json(schema: Schema, content: Mapping[str, object]) -> None:
+    """Print a document, which says what it is."""
+    print(json.dumps(schema.document(content), indent=1))
 
 
 def findings(found: Iterable[Finding | RemoteFinding]) -> list[Words]:

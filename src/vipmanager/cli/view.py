@@ -11,6 +11,7 @@ from rich.text import Text
 
 from vipmanager.cli.terminal import BAD, QUIET, Block, Page, console, words
 from vipmanager.core.failures import Failure
+from vipmanager.core.schema import Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class View:
     verdict: str
     """The first line without its age."""
     right: bool = False
+    schema: Schema = Schema.STATUS
     document: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     blocks: Sequence[Block] = ()
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

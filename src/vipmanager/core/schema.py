@@ -12,6 +12,8 @@ class Schema(StrEnum):
     DOCTOR = "vipmanager/doctor/v1"
     DRILL = "vipmanager/drill/v1"
     DRILL_CLEAN = "vipmanager/drill-clean/v1"
+    MEASURE = "vipmanager/measure/v1"
+    MEASURE_CLEAN = "vipmanager/measure-clean/v1"
     PLAN = "vipmanager/plan/v1"
     STATUS = "vipmanager/status/v1"
     STATUS_VPC = "vipmanager/status-vpc/v1"
