@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, ip_network
 import pytest
 
 from contract.oracles.far import Far, refused
+from lab.ec2.test_prefix_lists import changed
 from vipmanager.core.actions import CreateRoute, DeleteRoute, ReplaceRoute
 from vipmanager.core.failures import Conflict
 from vipmanager.core.values import (
@@ -45,7 +46,9 @@ def listed(vpc: Far) -> str:
     made = vpc.botocores.create_managed_prefix_list(
         PrefixListName="list", AddressFamily="IPv4", MaxEntries=1
     )
-    return str(made["PrefixList"]["PrefixListId"])
+    name = str(made["PrefixList"]["PrefixListId"])
+    changed(vpc.account, name, "create-complete")
+    return name
 
 
 LISTED = "pl-"
