@@ -13,6 +13,7 @@ from botocore.config import Config
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 
+from vipmanager.edges.aws.scratch import MEASURE_MODELS
 from vipmanager.edges.aws.session import trimmed_session
 from vipmanager_lab.server import HttpAnswer, HttpRequest, Server
 
@@ -61,8 +62,10 @@ def asked() -> Iterator[Asked]:
 
 @contextmanager
 def client(service: str, url: str, models: str = "all") -> Iterator[Any]:
-    """A client with `all` models that the installed botocore has, or with `our` trimmed ones."""
-    session = trimmed_session() if models == "our" else FULL
+    """A client with `all` models of botocore, or with trimmed ones: `our` or those of `measure`."""
+    session = FULL if models == "all" else trimmed_session()
+    if models == "measure":
+        session.get_component("data_loader").search_paths.insert(0, str(MEASURE_MODELS))
     made = session.create_client(
         service,
         region_name=REGION,

@@ -20,9 +20,9 @@ OURS = (*examples.EXAMPLES, *beside.EXAMPLES)
 EVERY = (*OURS, *lists.EXAMPLES, *lambdas.EXAMPLES)
 
 
-def shipped() -> Iterator[tuple[str, str]]:
+def shipped(folder: str = "*models") -> Iterator[tuple[str, str]]:
     """The operations of the models that we ship: what the agent and its commands call."""
-    for path in MODELS.parent.glob("*models/*/*/service-2.json"):
+    for path in MODELS.parent.glob(f"{folder}/*/*/service-2.json"):
         for operation in json.loads(path.read_text())["operations"]:
             yield path.parts[-3], operation
 
@@ -66,11 +66,16 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - of any answer
             return value
 
 
+KNOWN = {
+    "all": {(e.service, e.operation) for e in EVERY},
+    "our": {*shipped("models")},
+    "measure": {*shipped("measure_models")},
+}
 SENT = [
     pytest.param(example, models, id=f"{example.name}, {models} models")
     for example in EVERY
-    for models in ("all", "our")
-    if models == "all" or example in OURS
+    for models, known in KNOWN.items()
+    if (example.service, example.operation) in known
 ]
 
 
