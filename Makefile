@@ -71,7 +71,7 @@ kubernetes: .venv/ready ## builds a real Kubernetes control plane, once: about 1
 
 # What touches Kubernetes, against a real control plane; `make test` has ON_BOTH on the lab's own.
 ON_BOTH = tests/contract/test_lease.py tests/edges/kubernetes tests/lab/kube tests/agent/standby \
-	tests/agent/test_standby_commands.py tests/agent/test_events.py tests/lab/kubernetes tests/drill
+	tests/agent/test_standby_commands.py tests/agent/test_events.py tests/lab/kubernetes tests/drill/test_killed.py
 test-kubernetes: .venv/ready ## what touches Kubernetes, against that control plane: about 20 minutes
 	@scripts/needs ip unshare
 	@assets=$$(scripts/kubernetes) && KUBEBUILDER_ASSETS=$$assets VIPMANAGER_TEST_KUBERNETES=1 \

@@ -125,6 +125,19 @@ def test_a_cordon_whose_answer_is_lost_is_undone(site: Site) -> None:
     assert site.untouched()
 
 
+def test_a_node_that_can_t_be_uncordoned_is_told_after_what_was_seen(site: Site) -> None:
+    denied = Refuse(code=403, reason="Forbidden", message="nodes is forbidden")
+    site.pod.cluster.faults.inject(CORDON, denied, after=2, times=10**6)
+    done = site.drill(*DRAIN)
+    assert done.code == 1
+    assert "What the client saw" in done.out
+    assert "is uncordoned" not in done.out
+    assert "patch nodes: 403" in done.err
+    site.pod.cluster.faults.clear()
+    assert site.drill("--clean").code == 0
+    assert site.untouched()
+
+
 def leave(site: Site, until: float) -> None:
     """Cordon a node as a drill whose guardian died with it."""
     now = time.time()

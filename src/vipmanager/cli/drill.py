@@ -161,25 +161,31 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask, cause it, and show what was seen."""
     try:
-        if arguments.clean:
-            return _clean(arguments)
-        order = read_order(arguments)
-        cordon = order.cordon()
-        with guarded(undoing(order, cordon)):
-            kube = Kube(order.environ)
-            prepared = prepare(order, cordon, kube, _note)
-            outcome = prepared.drill.play(lambda: _sure(prepared, arguments))
+        return _clean(arguments) if arguments.clean else _play(read_order(arguments), arguments)
     except Failure as failure:
         complain("drill", str(failure))
         return UNUSABLE
     except SystemExit:
         complain("drill", "stopped by a signal; what it had changed is undone")
         raise
+
+
+def _play(order: Order, arguments: argparse.Namespace) -> int:
+    cordon, code, outcome = order.cordon(), GOOD, None
+    try:
+        with guarded(undoing(order, cordon)):
+            prepared = prepare(order, cordon, Kube(order.environ), _note)
+            outcome = prepared.drill.play(lambda: _sure(prepared, arguments))
+    except Failure as failure:
+        if outcome is None:
+            raise
+        complain("drill", str(failure))  # what was caused could not be undone
+        code = BAD
     if arguments.output == "json":
         print_json(Schema.DRILL, document(outcome, order))
     else:
-        show(*report(outcome, prepared.drill))
-    return GOOD if outcome.verdict.good else BAD
+        show(*report(outcome, prepared.drill, order, undone=code == GOOD))
+    return code if outcome.verdict.good else BAD
 
 
 def read_order(arguments: argparse.Namespace) -> Order:

@@ -17,7 +17,7 @@ from vipmanager.cli.terminal import (
     words,
 )
 from vipmanager.core.probes import Gap
-from vipmanager.drill.order import Order, Probe
+from vipmanager.drill.order import Order, Probe, Way
 from vipmanager.drill.outcome import Kept, Outcome, Seen, Verdict, strips
 from vipmanager.drill.run import Drill
 
@@ -32,8 +32,8 @@ _LONG = 10.0
 """Seconds from which on tenths of a second are enough."""
 
 
-def report(outcome: Outcome, drill: Drill) -> Iterator[Block]:
-    """Give all of it, the verdict last: it is read first where the lines end."""
+def report(outcome: Outcome, drill: Drill, order: Order, *, undone: bool) -> Iterator[Block]:
+    """Give all of it, the verdict last: that is where a person looks."""
     yield words("What the client saw", TITLE)
     for each in outcome.seen:
         yield from _of(each)
@@ -46,6 +46,8 @@ def report(outcome: Outcome, drill: Drill) -> Iterator[Block]:
     yield BLANK
     yield _Strips(outcome, drill)
     yield BLANK
+    if undone and order.way is Way.DRAIN_NODE:
+        yield words(f"Node {order.about} is uncordoned.")
     yield _verdict(outcome)
 
 
@@ -55,7 +57,8 @@ def _of(each: Seen) -> Iterator[Words]:
     elif not each.gaps:
         yield words(f"  {each.address}: no outage; {_counted(each)}", GOOD, hang=4)
     else:
-        yield words(f"  {each.address}: {_ms(each.outage)} without an answer; {_counted(each)}")
+        said = f"  {each.address}: {_ms(each.outage)} without an answer; {_counted(each)}"
+        yield words(said, hang=4)
         yield words(f"    {_when(each)}", hang=4)
 
 
