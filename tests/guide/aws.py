@@ -59,6 +59,8 @@ class Aws:
     vpc: str
     ec2: Callable[[Operation], Mapping[str, Any]] = lambda _: {}
     gone: Callable[[str], None] = lambda _: None
+    answers: bool = True
+    """False: a call is checked, not made, and prints nothing."""
     stacks: list[Stack] = field(default_factory=list)
     deleted: set[str] = field(default_factory=set)
     """The names of stacks."""
@@ -85,6 +87,9 @@ class Aws:
                 raise WrongCommandError(f"aws {service} {command}: no option --{unknown.pop()}")
             return "password\n"
         asked = operation(words)
+        if not self.answers:
+            jmespath.compile(asked.query or "@")
+            return ""
         answer = self.ec2(asked) if service == "ec2" else self._made_up(asked)
         return _show(answer, asked)
 
