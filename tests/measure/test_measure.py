@@ -122,6 +122,19 @@ def test_calls_that_fail_are_counted_and_make_it_incomplete(lab: Lab) -> None:
     assert lab.now() == lab.before
 
 
+def test_where_the_bucket_is_empty_it_leaves_it_to_the_agents_for_a_while(lab: Lab) -> None:
+    lab.faults.fail_next("ReplaceRoute", "RequestLimitExceeded", 503)
+    done = lab.run("--vpc", lab.vpc, *QUICK)
+    assert "RequestLimitExceeded" in done.stdout
+    writes = [
+        call
+        for call in lab.endpoint.calls
+        if call.action in {"CreateRoute", "ReplaceRoute", "ModifyManagedPrefixList"}
+    ]
+    refused = next(n for n, call in enumerate(writes) if call.error == "RequestLimitExceeded")
+    assert writes[refused + 1].start - writes[refused].finish >= 4.5
+
+
 @pytest.mark.parametrize(
     "action",
     [
@@ -185,7 +198,8 @@ def test_a_run_first_removes_what_runs_left_behind_that_are_over(lab: Lab) -> No
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"REMOVED: {over} in eu-central-1\n"
     assert kept <= set(lab.account.view.tables)
-    assert lab.run("--clean").stdout == "NOTHING was left behind in eu-central-1\n"
+    found = json.loads(lab.run("--clean", "--output", "json").stdout)
+    assert found["removed"] == []
     over = _make(lab, **own, **{"vipmanager-until": past})
     lab.json(*QUICK)
     assert over not in lab.account.view.tables
@@ -193,8 +207,11 @@ def test_a_run_first_removes_what_runs_left_behind_that_are_over(lab: Lab) -> No
 
 
 def test_describes_that_lag_behind_hide_nothing_that_it_made(lab: Lab) -> None:
-    lab.faults.stale_reads(seconds=1.0)
-    found = lab.json(*QUICK)
+    view = lab.account.view
+    enis = [it.id for it in view.enis.values() if it.attachment and it.attachment.device_index]
+    named = (option for eni in enis for option in ("--eni", eni))
+    lab.faults.stale_reads(seconds=1.0)  # the ENIs are younger
+    found = lab.json(*QUICK, *named)
     seen = next(each for each in found["figures"] if each["name"] == "replace_route_seen")
     assert seen["p50"] >= 0.9
     assert lab.now() == lab.before
