@@ -60,11 +60,11 @@ class NotYet(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the stack asks for; the n-th subnet and its security group are device index n + 1."""
+    """What the node group asks for; the n-th subnet and its security groups are device index n."""
 
     node_group: str
     subnets: tuple[str, ...]
-    security_groups: tuple[str, ...]
+    security_groups: tuple[tuple[str, ...], ...]
     static: bool
     """Addresses from the start of the subnet instead of EC2's choice."""
     tags: Mapping[str, str]
@@ -75,6 +75,7 @@ def wanted(environment: Mapping[str, str], group: str) -> Wanted:
     try:
         by_group = {name: _words(text) for name, text in json.loads(environment["SUBNETS"]).items()}
         subnets, security_groups = by_group[group], _words(environment["SECURITY_GROUPS"])
+        extra = _words(json.loads(environment["EXTRA_SECURITY_GROUPS"])[group])
         node_group, addresses = environment["NODE_GROUP"], environment["ADDRESSES"]
         pairs = [pair.partition("=") for pair in _words(environment["TAGS"])]
     except (KeyError, ValueError) as error:
@@ -93,7 +94,10 @@ def wanted(environment: Mapping[str, str], group: str) -> Wanted:
     return Wanted(
         node_group=node_group,
         subnets=subnets,
-        security_groups=security_groups * (len(subnets) // len(security_groups)),
+        security_groups=tuple(
+            tuple(dict.fromkeys((one, *extra)))
+            for one in security_groups * (len(subnets) // len(security_groups))
+        ),
         static=addresses == "static",
         tags={key: value for key, _, value in pairs},
     )
@@ -235,7 +239,7 @@ class Node:
             try:
                 answer = self._ec2.create_network_interface(
                     SubnetId=subnet["SubnetId"],
-                    Groups=[wanted.security_groups[index - 1]],
+                    Groups=list(wanted.security_groups[index - 1]),
                     Description=name,
                     TagSpecifications=[
                         {

@@ -11,6 +11,7 @@ import botocore.session
 import pytest
 
 from deploy.lifecycle import ACCOUNT, ENVIRONMENT, REGION, AutoScaling, Context, event, load
+from deploy.stacks import Group, cloud, node_group
 from vipmanager_lab.ec2.account import Account
 from vipmanager_lab.ec2.endpoint import Endpoint
 from vipmanager_lab.ec2.faults import Faults
@@ -55,6 +56,7 @@ class Stage:
         others = (self.elsewhere * len(subnets))[: len(subnets)]
         names = {"group-zone1": ",".join(subnets), "group-zone2": ",".join(others)}
         self.configure(SUBNETS=json.dumps(names))
+        self.configure(EXTRA_SECURITY_GROUPS=json.dumps(dict.fromkeys(names, "")))
 
     def made(self) -> list[Eni]:
         """The ENIs that came since, by device index."""
@@ -123,3 +125,10 @@ def stage(function: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sta
     server.shutdown()
     server.server_close()
     endpoint.close()
+
+
+@pytest.fixture(scope="module")
+def group() -> Iterator[Group]:
+    """A stack `core` of the node group, in moto."""
+    with cloud() as it:
+        yield node_group(it, "core")

@@ -1,18 +1,23 @@
 """CloudFormation stacks in moto, from the templates as they are in deploy/cloudformation."""
 
+import base64
+import email
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
 import pytest
+import yaml  # type: ignore[import-untyped]
 from cfnlint.decode import decode  # type: ignore[import-untyped]
 from moto import mock_aws
 
 from deploy.lifecycle import ENVIRONMENT, REGION, ROOT
 
+NODE_GROUP = "eks-multiaz-nodegroup-multus"
 _NOTHING = {"Ref": "AWS::NoValue"}
 
 
@@ -92,3 +97,68 @@ def cloud() -> Iterator[Cloud]:
             subnets[name] = answer["Subnet"]["SubnetId"]
         group = ec2.create_security_group(GroupName="cp", Description="cp", VpcId=vpc)
         yield Cloud(vpc=vpc, subnets=subnets, control_plane=group["GroupId"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A stack of the node group."""
+
+    cloud: Cloud
+    outputs: dict[str, str]
+    resources: dict[str, str]
+
+    def launch_data(self) -> dict[str, Any]:
+        """What instances are launched with."""
+        answer = self.cloud.client("ec2").describe_launch_template_versions(
+            LaunchTemplateId=self.resources["LaunchTemplate"]
+        )
+        data: dict[str, Any] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        return data
+
+
+def node_group_parameters(it: Cloud, **more: str) -> dict[str, str]:
+    """What a node group needs, and more."""
+    return {
+        "ClusterName": "telco",
+        "ApiServerEndpoint": "https://0123456789.gr7.eu-central-1.eks.amazonaws.com",
+        "CertificateAuthority": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
+        "ClusterControlPlaneSecurityGroup": it.control_plane,
+        "CreateAccessEntry": "false",  # moto does not know AWS::EKS::AccessEntry
+        "VpcId": it.vpc,
+        "Zone1NodeSubnet": it.subnets["a0"],
+        "Zone1EniSubnets": f"{it.subnets['a1']},{it.subnets['a2']}",
+        "Zone2NodeSubnet": it.subnets["b0"],
+        "Zone2EniSubnets": f"{it.subnets['b1']},{it.subnets['b2']}",
+        **more,
+    }
+
+
+def node_group(it: Cloud, name: str, **more: str) -> Group:
+    """A stack of the node group with its other parameters as they are by default."""
+    outputs = it.create(name, template(NODE_GROUP), **node_group_parameters(it, **more))
+    return Group(cloud=it, outputs=outputs, resources=it.resources(name))
+
+
+def user_data(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """The parts of the user data with their types."""
+    text = base64.b64decode(data["UserData"])
+    assert len(text) <= 16_384  # EC2's limit
+    message: Message = email.message_from_bytes(text)
+    assert message.is_multipart()
+    parts = [part for part in message.walk() if not part.is_multipart()]
+    return [(part.get_content_type(), str(part.get_payload())) for part in parts]
+
+
+def node_config(data: dict[str, Any]) -> dict[str, Any]:
+    """The group's own NodeConfig."""
+    kind, text = user_data(data)[0]
+    assert kind == "application/node.eks.aws"
+    config: dict[str, Any] = yaml.safe_load(text)
+    return config
+
+
+def boot_script(data: dict[str, Any]) -> str:
+    """The group's own script, which is the last part."""
+    kind, text = user_data(data)[-1]
+    assert kind == "text/x-shellscript"
+    return text

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from deploy.lifecycle import ACCOUNT, REGION, ROOT
+from deploy.lifecycle import ACCOUNT, REGION, ROOT, shipped
 from vipmanager_lab.ec2.account import Account
 from vipmanager_lab.imds import Imds
 from vipmanager_lab.netns import Netns
 from vipmanager_lab.network import Network
 
-SCRIPT = ROOT / "deploy/node/name-enis.py"
+SCRIPT = shipped("deploy/node/name-enis.py")
 _numbers = itertools.count()
 
 
@@ -53,7 +53,7 @@ class Node:
 
     def start(self, count: int = 2, seconds: int = 30) -> subprocess.Popen[bytes]:
         return self.netns.popen(
-            [sys.executable, "-I", str(SCRIPT), str(count), str(seconds)],
+            [sys.executable, "-I", "-c", SCRIPT, str(count), str(seconds)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -102,7 +102,7 @@ def _line(process: subprocess.Popen[bytes]) -> str:
 
 
 def test_the_script_is_python_3_9() -> None:
-    ast.parse(SCRIPT.read_text(encoding="ascii"), feature_version=(3, 9))
+    ast.parse(SCRIPT, feature_version=(3, 9))
 
 
 def test_enis_are_named_by_device_index_and_come_up(node: Node) -> None:

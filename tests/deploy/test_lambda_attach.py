@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import TYPE_CHECKING
@@ -62,6 +63,22 @@ def test_one_security_group_serves_all_subnets_and_several_one_each(stage: Stage
     created = stage.endpoint.calls_of("CreateNetworkInterface")[2:]
     assert [call.parameters["SecurityGroupId.1"] for call in created] == stage.groups
     assert len(enis) == 2
+
+
+def test_every_eni_of_a_zone_also_gets_the_zones_extra_groups_each_once(stage: Stage) -> None:
+    signalling, media = stage.groups
+    extra = {"group-zone1": f"{media}, {signalling}", "group-zone2": "sg-of-the-other-zone"}
+    stage.configure(
+        SECURITY_GROUPS=f"{signalling},{media}", EXTRA_SECURITY_GROUPS=json.dumps(extra)
+    )
+    assert stage.launch() == "CONTINUE"
+    assert all(set(dict(eni.groups)) == {signalling, media} for eni in stage.made())
+    created = stage.endpoint.calls_of("CreateNetworkInterface")
+    asked = [{k: v for k, v in it.parameters.items() if "SecurityGroup" in k} for it in created]
+    assert asked == [
+        {"SecurityGroupId.1": signalling, "SecurityGroupId.2": media},
+        {"SecurityGroupId.1": media, "SecurityGroupId.2": signalling},
+    ]
 
 
 def test_static_addresses_are_the_first_free_ones_of_the_subnet(stage: Stage) -> None:

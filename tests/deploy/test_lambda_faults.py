@@ -183,6 +183,7 @@ def test_enis_that_can_not_be_deleted_are_told_of(
         ({"SUBNETS": '{"group-zone1": "a,b", "group-zone2": "c"}'}, "as many subnets in each zone"),
         ({"SECURITY_GROUPS": "sg-1,sg-2,sg-3"}, "has 3 groups for 2 subnets"),
         ({"SECURITY_GROUPS": ""}, "has 0 groups for 2 subnets"),
+        ({"EXTRA_SECURITY_GROUPS": "{}"}, "'group-zone1'"),
         ({"ADDRESSES": "true"}, "ADDRESSES is 'true'"),
         ({"TAGS": "team"}, "TAGS has 'team'"),
     ],
