@@ -14,6 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from cfnlint.decode import decode  # type: ignore[import-untyped]
 from moto import mock_aws
+from moto.core.config import DefaultConfig
 
 from deploy.lifecycle import ENVIRONMENT, REGION, ROOT
 
@@ -82,9 +83,10 @@ class Cloud:
 
 
 @contextmanager
-def cloud() -> Iterator[Cloud]:
-    """An empty account in moto with a VPC."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+def cloud(*, managed_policies: bool = False) -> Iterator[Cloud]:
+    """An empty account in moto with a VPC; with AWS's own policies, which take a while."""
+    config: DefaultConfig = {"iam": {"load_aws_managed_policies": managed_policies}}
+    with pytest.MonkeyPatch.context() as patch, mock_aws(config=config):
         for key, value in ENVIRONMENT.items():
             patch.setenv(key, value)
         ec2 = boto3.client("ec2", region_name=REGION)
