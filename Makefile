@@ -47,7 +47,7 @@ test-deploy: .venv/ready ## what deploy/ ships, with the tools that deploy it, a
 	@VIPMANAGER_TEST_DEPLOY=1 $(PYTEST) tests/deploy $(ARGS)
 
 # With Terraform or OpenTofu on the PATH, which downloads the AWS provider unless it has it.
-test-terraform: .venv/ready ## the Terraform module, applied beside a stack in moto: about 3 minutes
+test-terraform: .venv/ready ## the Terraform module, applied beside a stack in moto: about 4 minutes
 	@.venv/bin/python -c 'import shutil, sys; sys.exit(not (shutil.which("terraform") or shutil.which("tofu")))' \
 		|| { echo "make test-terraform needs terraform or tofu on the PATH" >&2; exit 1; }
 	@VIPMANAGER_TEST_TERRAFORM=1 .venv/bin/python -m pytest -q tests/deploy/test_terraform.py $(ARGS)
