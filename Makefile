@@ -72,15 +72,17 @@ test-ipvlan: .venv/ready ## real ipvlan and CNI plugins, under Debian's kernel i
 	@scripts/test-ipvlan
 
 # A real Kubernetes control plane for tests, built once into the user's cache; prints where.
-kubernetes: .venv/ready ## builds a real Kubernetes control plane, once: about 10 minutes
+kubernetes: .venv/ready ## builds a real Kubernetes control plane and Helm, once: about 12 minutes
 	@scripts/kubernetes
+	@scripts/helm
 
 # What touches Kubernetes, against a real control plane; `make test` has ON_BOTH on the lab's own.
 ON_BOTH = tests/contract/test_lease.py tests/edges/kubernetes tests/lab/kube tests/agent/standby \
 	tests/agent/test_standby_commands.py tests/agent/test_events.py tests/lab/kubernetes tests/drill/test_killed.py
 test-kubernetes: .venv/ready ## what touches Kubernetes, against that control plane: about 20 minutes
 	@scripts/needs ip unshare
-	@assets=$$(scripts/kubernetes) && KUBEBUILDER_ASSETS=$$assets VIPMANAGER_TEST_KUBERNETES=1 \
+	@assets=$$(scripts/kubernetes) && helm=$$(scripts/helm) && \
+		PATH=$$helm:$$PATH KUBEBUILDER_ASSETS=$$assets VIPMANAGER_TEST_KUBERNETES=1 \
 		$(PYTEST) tests/kubernetes $(ON_BOTH) $(ARGS)
 
 check: .venv/ready ## format, lint, types, layers, documentation
