@@ -222,8 +222,9 @@ def test_vipmanager_reads_what_the_values_say() -> None:
     assert settings.log_json
 
 
-def test_without_a_port_nothing_asks_at_one() -> None:
-    objects = chart({"config": {"HTTPPort": 0, "HeartbeatPort": 0}})
+@pytest.mark.parametrize("none", [0, "0"])
+def test_without_a_port_nothing_asks_at_one(none: object) -> None:
+    objects = chart({"config": {"HTTPPort": none, "HeartbeatPort": none}})
     assert not {k for k in agent(pod(objects)) if k.endswith("Probe") or k == "ports"}
     annotations = only(objects, "Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert not [name for name in annotations if name.startswith("prometheus.io/")]
@@ -359,6 +360,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"config": {"RoleLabel": True}}, "config.RoleLabel: expected nothing without"),
     ({"config": {"HandOverOn": "cordon"}}, "config.HandOverOn: expected nothing without"),
     *(({"drill": {"enabled": True, **values}}, said) for values, said in DRILLS),
+    (
+        {"podMonitor": {"enabled": True}, "config": {"HTTPPort": "0"}},
+        "podMonitor.enabled: expected nothing with config.HTTPPort=0",
+    ),
     ({"image": {"repository": ""}}, "image.repository: expected the repository"),
     ({"image": {"repository": PLACEHOLDER}}, "image.repository: expected the repository"),
 ]
