@@ -53,16 +53,16 @@ def _choice(*words: str) -> Schema:
 
 
 def _number(low: float, high: float) -> Schema:
-    return _counted("number", low, high) | {"pattern": r"^[0-9]+(\.[0-9]+)?$"}
+    return _counted("number", low, high, r"^[0-9]+(\.[0-9]+)?$")
 
 
 def _integer(low: int, high: int) -> Schema:
-    return _counted("integer", low, high) | {"pattern": "^[0-9]+$"}
+    return _counted("integer", low, high, "^[0-9]+$")
 
 
-def _counted(kind: str, low: float, high: float) -> Schema:
+def _counted(kind: str, low: float, high: float, quoted: str) -> Schema:
     """Take it in quotes too, as a ConfigMap has it; the agent looks at its bounds then."""
-    return {"type": (kind, "string"), "minimum": low, "maximum": high}
+    return {"type": (kind, "string"), "minimum": low, "maximum": high, "pattern": quoted}
 
 
 STRING: Schema = {"type": "string"}
