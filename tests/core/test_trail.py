@@ -85,3 +85,9 @@ def test_what_never_led_here_and_what_this_agent_wrote_a_moment_ago_is_nobodys_d
     assert told(lagging) == []
     (finding,) = told(after(lagging, 30, rtb1=None))  # it was not our own write that did not show
     assert "between 2026-11-30T12:00:00Z and 2026-11-30T12:00:30Z" in finding.text
+
+
+def test_a_clock_that_was_set_back_gives_a_look_up_that_begins_before_its_end() -> None:
+    (finding,) = told(after(after(Trail(), 3600, rtb1="eni-a"), 0, rtb1=None))
+    words = shlex.split(finding.remedy.partition(": ")[2])
+    assert words[words.index("--start-time") + 1] < words[words.index("--end-time") + 1]

@@ -112,7 +112,8 @@ def look_up(change: Change, *, table: str, region: str) -> str:
     )
 
 
-def _change(judged: RouteDecision, after: float, before: float) -> Change:
+def _change(judged: RouteDecision, seen: float, missed: float) -> Change:
+    after, before = sorted((seen, missed))  # the clock may have been set back
     if judged.route is None:
         return Change(call="DeleteRoute", became="deleted", after=after, before=before)
     became = f"pointed at {judged.route.target}"

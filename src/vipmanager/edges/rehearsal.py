@@ -7,7 +7,15 @@ import threading
 from collections.abc import Iterable, Sequence
 from functools import reduce
 
-from vipmanager.core.actions import CloudAction, KernelAction
+from vipmanager.core.actions import (
+    AddAddress,
+    AddRoute,
+    AddRule,
+    CloudAction,
+    KernelAction,
+    RemoveRoute,
+    RemoveRule,
+)
 from vipmanager.core.evolve import evolve
 from vipmanager.core.failures import Failure
 from vipmanager.core.values import (
@@ -31,16 +39,19 @@ class RehearsalKernel:
 
     def __init__(self, real: Kernel) -> None:
         self._real = real
-        self._writes: list[KernelAction] = []
+        self._writes: dict[object, KernelAction] = {}
+        """The last one about each thing: a dry run goes on for weeks."""
 
     def read(self) -> KernelState:
         """Give the real state with all writes on top."""
         world = World(kernel=self._real.read(), cloud=CloudState())
-        return reduce(evolve, self._writes, world).kernel
+        return reduce(evolve, self._writes.values(), world).kernel
 
     def write(self, actions: Sequence[KernelAction]) -> Sequence[tuple[KernelAction, Failure]]:
         """Remember the actions."""
-        self._writes += actions
+        for action in actions:
+            self._writes.pop(_about(action), None)  # the last one comes last
+            self._writes[_about(action)] = action
         return ()
 
 
@@ -97,3 +108,14 @@ class RehearsalCloud:
             known = enis or tuple(self._enis.values())
             world = World(kernel=KernelState(), cloud=CloudState(tables=tables, enis=known))
             return reduce(evolve, self._writes, world).cloud
+
+
+def _about(action: KernelAction) -> object:
+    """Tell which thing an action adds or removes."""
+    match action:
+        case AddRoute(route=route) | RemoveRoute(route=route):
+            return route.key
+        case AddRule(rule=rule) | RemoveRule(rule=rule):
+            return rule
+        case AddAddress(interface=interface, address=address):
+            return interface, address
