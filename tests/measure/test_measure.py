@@ -178,6 +178,17 @@ def test_who_may_not_delete_is_told_before_anything_else_is_made(
     assert lab.endpoint.counts()["CreateRoute"] == 0
 
 
+def test_where_ec2_does_not_answer_at_the_start_it_ends_soon_since_nothing_was_made(
+    lab: Lab,
+) -> None:
+    lab.faults.fail_next("DescribeRouteTables", "InternalError", 500, times=10**6)
+    done = lab.run("--vpc", lab.vpc, *QUICK)
+    assert done.returncode == 1
+    assert "InternalError" in done.stderr
+    # Two looks a second for ten seconds, and not for the two minutes of what may be left.
+    assert lab.endpoint.counts()["DescribeRouteTables"] < 40
+
+
 def _make(lab: Lab, **tags: str) -> str:
     return lab.account.create_route_table(lab.vpc, tags=tags)
 

@@ -122,6 +122,9 @@ def clean(region: str, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _undo(region: str, environ: Mapping[str, str], run: str, made: _Made) -> None:
+    if made.sure and not made.things:  # the list is the first thing that is made
+        made.removed = True
+        return
     settle = 0.0 if made.sure else SETTLE
     try:
         with closing(ScratchEc2(region)) as ec2:
