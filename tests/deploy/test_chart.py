@@ -375,6 +375,11 @@ def test_values_that_contradict_each_other_are_refused(values: dict[str, Any], s
         chart(values)
 
 
+def test_a_node_whose_name_is_a_number_is_still_a_name() -> None:
+    values = {"enabled": True, "addresses": ["192.168.0.1"], "drainNode": "123"}
+    check_schemas(chart({"drill": values}), KUBERNETES[-1])
+
+
 def test_a_standby_s_objects_follow_the_keys_of_the_lease() -> None:
     keys = {
         "LeaseName": "amf",

@@ -165,9 +165,6 @@ def run(arguments: argparse.Namespace) -> int:
     except Failure as failure:
         complain("drill", str(failure))
         return UNUSABLE
-    except SystemExit:
-        complain("drill", "stopped by a signal; what it had changed is undone")
-        raise
 
 
 def _play(order: Order, arguments: argparse.Namespace) -> int:
@@ -181,6 +178,9 @@ def _play(order: Order, arguments: argparse.Namespace) -> int:
             raise
         complain("drill", str(failure))  # what was caused could not be undone
         code = BAD
+    except SystemExit:
+        complain("drill", "stopped by a signal; what it had changed is undone")
+        raise
     if arguments.output == "json":
         print_json(Schema.DRILL, document(outcome, order))
     else:

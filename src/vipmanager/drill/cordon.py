@@ -42,13 +42,14 @@ class Cordon:
             Failure: it is not so, or nobody knows: `end` it.
         """
         self.set_begun()
+        begun = self.mark.begun(time.time())
         for left in reversed(range(_TRIES)):
             found = self._read(kube)
             mark = mark_of(found)
             if mark is not None and mark.id == self.mark.id:
                 return  # the answer was lost
             try:
-                kube.patch_node(self.node, cordon(found, self.mark))
+                kube.patch_node(self.node, cordon(found, begun))
             except Conflict:
                 if not left:
                     raise

@@ -33,6 +33,10 @@ class Mark:
     over: bool = False
     """Whether it has ended, and only sees to it that no cordon of its comes late."""
 
+    def begun(self, now: float) -> "Mark":
+        """Give it for a drill that begins now: a person may have thought about it for long."""
+        return replace(self, since=now, until=now + self.until - self.since)
+
     def __str__(self) -> str:
         """Name it."""
         return f"the drill of {self.by} since {_time(self.since)}"

@@ -131,7 +131,14 @@ def prepare(order: Order, cordon: Cordon, kube: Kube, tell: Callable[[str], None
     cause.rehearse()
     channels = {str(a): _channel(order, str(a)) for a in order.addresses}
     connections = {(str(a), p): Held(str(a), p) for a in order.addresses for p in order.hold}
-    drill = Drill(cause=cause, pace=order.pace, channels=channels, held=connections, group=group)
+    drill = Drill(
+        cause=cause,
+        pace=order.pace,
+        channels=channels,
+        held=connections,
+        group=group,
+        recheck=lambda: _recheck(order, group, kube, tell),
+    )
     return Prepared(drill=drill, lone=lone)
 
 
@@ -141,6 +148,25 @@ def _group(order: Order, kube: Kube) -> Group | None:
     namespace, name = order.lease[0] or kube.namespace, order.lease[1]
     lease = KubeLease(kube, namespace=namespace, name=name)
     return Group(name=f"{namespace}/{name}", lease=lease, before=held(lease, f"{namespace}/{name}"))
+
+
+def _recheck(order: Order, group: Group | None, kube: Kube, tell: Callable[[str], None]) -> None:
+    """See that no other drill and no failover has come in between.
+
+    Raises:
+        Failure: one has.
+    """
+    if order.way is Way.DRAIN_NODE:
+        clean(kube, tell, dead_at=time.time())
+    if group is None:
+        return
+    now, before = held(group.lease, group.name), group.before
+    if (now.identity, now.transitions) != (before.identity, before.transitions):
+        raise Permanent(
+            f"nothing was caused: Lease {group.name} went from {before.place} to {now.place} "
+            "meanwhile",
+            "start the drill again",
+        )
 
 
 def _holder(group: Group, kube: Kube) -> Victim:

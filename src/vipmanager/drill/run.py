@@ -49,6 +49,9 @@ class Drill:
     channels: Mapping[str, Channel]
     held: Mapping[tuple[str, int], Held]
     group: Group | None = None
+    recheck: Callable[[], None] = lambda: None
+    """Looks right before the cause whether all is still as it was, and raises a `Failure` if not:
+    a person may have thought about it for long."""
     began: float = 0.0
     """When the cause began, monotonic seconds."""
     tallies: Mapping[str, Tally] = field(default_factory=dict)
@@ -72,6 +75,7 @@ class Drill:
             self._await_answers(prober)
             sure()
             self._await_answers(prober)
+            self.recheck()
             self._cause(prober)
             states = {place: one.state() for place, one in self.held.items()}
         finally:
