@@ -64,6 +64,7 @@ def test_a_week_beside_another_tool_tells_every_difference_and_changes_nothing(
     agent.wait_for(converged)
     assert 'vipmanager_findings{condition="DRY_RUN"' in http(stage, "/metrics")[1]
     assert "WOULD_STEER" not in http(stage, "/metrics")[1]
+    assert not [text for text in agent.text if text.startswith("ip ")]
     stage.world.account.drop_route(stage.world.tables[0], "192.168.0.1/32")
     one = f"192.168.0.1/32 would be pointed at {stage.enis('a')[0]} in 1 of 4 route tables"
     agent.wait_for(lambda r: one in str(r["text"]))
@@ -88,14 +89,31 @@ def test_an_init_container_says_what_it_would_do_and_lets_the_pod_start(
     assert network(pod) == before
 
 
-@pytest.mark.parametrize("order", ["yield", "claim"])
-def test_an_order_is_refused(stage: Stage, order: str) -> None:
+def test_who_holds_nothing_can_neither_claim_nor_clean_up_and_has_yielded(stage: Stage) -> None:
     pod = stage.pod()
     stage.sidecar(pod, DryRun="True").wait_for(would_steer)
-    ordered = Typed(stage, pod, order)
-    assert ordered.code == 1
-    assert "DryRun" in ordered.err
-    assert "DryRun=False" in ordered.err
+    yielded = Typed(stage, pod, "yield")
+    assert (yielded.code, yielded.err) == (0, "")  # preStop
+    assert yielded.out == "Nothing to yield: DryRun is on, and this pod holds nothing.\n"
+    claimed = Typed(stage, pod, "claim")
+    assert claimed.code == 1
+    assert "DryRun is on: this agent takes nothing; set DryRun=False first" in claimed.err
+    other_tool(stage, "a")
+    cleaned = Typed(stage, pod, "cleanup", "--yes", DryRun="True")
+    assert cleaned.code == 1
+    assert "DryRun is on: nothing is deleted" in cleaned.err
+    assert stage.points_at("a")
+
+
+def test_doctor_does_not_ask_for_what_a_dry_run_does_not_do(stage: Stage) -> None:
+    pod = stage.pod()
+    config = {"DryRun": "True", "RunAsSidecar": "True", "LeaderElection": "True"}
+    config |= {"POD_NAME": "app-0", "POD_NAMESPACE": NAMESPACE, "POD_UID": "1"}
+    stage.init(pod, **config).wait_for(would_steer)
+    found = Typed(stage, pod, "doctor", "--output", "json", **config).document("doctor")
+    states = {c["check"]: c["state"] for c in found["checks"]}
+    assert {k for k, v in states.items() if v in {"error", "warning"}} == set()
+    assert {states[k] for k in ("pod-routes", "routes", "lease", "fitness")} == {"skipped"}
 
 
 def test_a_candidate_takes_no_part_in_the_election(make_world: Callable[..., World]) -> None:

@@ -40,6 +40,15 @@ def test_an_order_without_an_agent_says_where_to_give_it(stage: Stage, order: st
     assert "kubectl exec POD -c vipmanager" in ordered.err
 
 
+def test_a_pod_that_is_deleted_while_its_agent_begins_yields_all_the_same(stage: Stage) -> None:
+    pod = stage.pod("a")
+    vipmanager = f"{sys.executable} -m vipmanager"
+    both = f"{vipmanager} yield >/dev/null & exec {vipmanager} run"  # preStop, and process 1
+    apart = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", both]
+    agent = stage.world.agent(pod, {**stage.config, "RunAsSidecar": "True"}, argv=apart)
+    agent.wait_for(lambda record: record.get("condition") == "YIELDED")
+
+
 def test_a_container_that_shares_only_the_network_may_not_give_orders(stage: Stage) -> None:
     pod = stage.pod("a")
     apart = ["unshare", "--pid", "--fork", sys.executable, "-m", "vipmanager", "run"]

@@ -383,6 +383,9 @@ def test_every_condition_of_the_agent_is_told_by_a_check() -> None:
         Condition.UNVERIFIED,
         Condition.BLIND,
         Condition.SUBNET_UNREAD,
+        Condition.CHANGED_BY_ANOTHER,
+        Condition.DRY_RUN,  # and so is WOULD_STEER, of which `routes` says why it is skipped
+        Condition.WOULD_CHANGE_POD,
         Condition.LEFT_LIVE,  # cleanup
         Condition.LEFT_ORPHAN,
     }

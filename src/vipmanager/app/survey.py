@@ -156,7 +156,8 @@ class _Rehearsal:
     """The agent's own passes over worlds that only remember what is written."""
 
     def __init__(self, settings: Settings, worlds: Worlds, role: Role | None) -> None:
-        settings = replace(settings, dry_run=False)  # nothing is written here anyway
+        # Nothing is written here anyway.
+        settings = replace(settings, dry_run=False, leader_election=settings.elects)
         clock, tasks = SystemClock(), Threads()
         worlds.gate.look()
         self.reports: list[Report] = []

@@ -59,7 +59,10 @@ def live(settings: Settings, life: Lifecycle, environ: Mapping[str, str]) -> int
     gate.start()
     watch.start()
     if settings.mode is Mode.SIDECAR:
-        Control(obey=_refuse if settings.dry_run else agent.store.obey, status=agent.store.document)
+        Control(
+            obey=_holding_nothing if settings.dry_run else agent.store.obey,
+            status=agent.store.document,
+        )
         agent.loop.sidecar()
         life.raise_bug()
         return OK
@@ -117,10 +120,10 @@ def _heed_notices(imds: Imds, leave: Callable[[], None], log: Log) -> None:
     Notices(read=imds.notices, heard=heard).start()
 
 
-def _refuse(order: Command, _waits: Callable[[], bool]) -> None:
-    raise Permanent(
-        f"{order.value}, and DryRun is on: this agent holds nothing", "set DryRun=False first"
-    )
+def _holding_nothing(order: Command, _waits: Callable[[], bool]) -> None:
+    """Obey in a dry run: who holds nothing has yielded, as preStop asks for."""
+    if order is Command.CLAIM:
+        raise Permanent("DryRun is on: this agent takes nothing", "set DryRun=False first")
 
 
 def _serve(settings: Settings, store: StatusStore, process: Process, kernel: Kernel) -> None:

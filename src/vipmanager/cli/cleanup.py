@@ -86,6 +86,8 @@ class _Plan:
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan, ask, delete, and look again."""
     wanted, environ = settings(arguments)
+    if wanted.dry_run:
+        raise Permanent("DryRun is on: nothing is deleted", "vipmanager cleanup --DryRun False")
     target = _target(wanted, environ, scope(arguments))
     todo = _plan(target, orphans=arguments.orphans)
     text = arguments.output == "text"

@@ -92,6 +92,12 @@ def _doubts(outcome: Outcome) -> Iterator[Words]:
             UNSURE,
             hang=2,
         )
+    if not outcome.noticed:
+        yield words(
+            "  Nothing shows that there was a failover: no probe was lost, and no --lease moved.",
+            UNSURE,
+            hang=2,
+        )
     if outcome.pause > 5 * outcome.interval:
         yield words(
             f"  This machine paused for {_ms(outcome.pause)} once: an outage may look that much "

@@ -10,7 +10,9 @@ from vipmanager.cli.command import Commands, add_command, add_output, tell
 from vipmanager.core.command import Command
 from vipmanager.core.downward import holder_name
 from vipmanager.core.failures import Failure
-from vipmanager.edges.control import ask
+from vipmanager.core.findings import Condition
+from vipmanager.edges.control import NoAgent, ask
+from vipmanager.edges.proc import begins
 
 _HELP = {
     Command.YIELD: "stop steering, so that the next owner takes over undisturbed (for preStop)",
@@ -37,6 +39,9 @@ Exit code: 0 the claim is accepted, and verified where the line says so; 1 it is
 PATIENCE = 2.0
 """Seconds in which a next holder, or the reading that verifies a claim, is waited for."""
 
+BEGINNING = 5.0
+"""Seconds that an agent is given to begin: a busy node takes some."""
+
 _LOOK = 0.1
 
 
@@ -57,7 +62,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Give the order; 0 once a pass has obeyed it."""
-    status = ask(arguments.order.name.lower())
+    status = _ask(arguments.order.name.lower())
     done = _verified if arguments.order is Command.CLAIM else _handed_over
     deadline = time.monotonic() + PATIENCE
     while not done(status) and time.monotonic() < deadline:
@@ -73,6 +78,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _ask(order: str) -> Mapping[str, Any]:
+    """Ask; a pod may be deleted while its agent begins, and preStop comes only once."""
+    deadline = time.monotonic() + BEGINNING
+    while True:
+        try:
+            return ask(order)
+        except NoAgent:
+            if time.monotonic() > deadline or not begins():
+                raise
+            time.sleep(_LOOK)
+
+
 def _handed_over(status: Mapping[str, Any]) -> bool:
     """Tell whether somebody else has the Lease, or none decides."""
     election = status.get("election")
@@ -86,6 +103,8 @@ def _verified(status: Mapping[str, Any]) -> bool:
 
 
 def _of_yield(status: Mapping[str, Any]) -> str:
+    if any(f["condition"] == Condition.DRY_RUN.name for f in status.get("findings", ())):
+        return "Nothing to yield: DryRun is on, and this pod holds nothing."
     said = 'Yielded: this pod takes nothing until "vipmanager claim".'
     election = status.get("election")
     if not election:

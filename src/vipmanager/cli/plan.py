@@ -76,10 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
     if about.vpc is None:
         must_be_a_pod("plan", environ)
         worlds = survey.here(wanted, environ)
-        held = seat(wanted, environ) if wanted.leader_election else None
+        held = seat(wanted, environ) if wanted.elects else None
     else:
         worlds = survey.elsewhere(wanted, about.vpc, about.pairs())
-        held = LeaseView(lease=wanted.lease_name) if wanted.leader_election else None
+        held = LeaseView(lease=wanted.lease_name) if wanted.elects else None
     reports = survey.rehearse(wanted, worlds, held.role if held is not None else None)
     # In a pod that was only named, nothing can be said about its kernel.
     actions = _actions(reports, kernel=about.vpc is None)

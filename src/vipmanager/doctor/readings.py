@@ -147,7 +147,7 @@ class Readings:
 
     def _heard(self) -> Mapping[str, Any] | None:
         try:
-            return self.agent() if self.pod and self.settings.leader_election else None
+            return self.agent() if self.pod and self.settings.elects else None
         except Failure:
             return None
 

@@ -8,7 +8,14 @@ from vipmanager.edges.aws import sources
 
 def without_election(readings: Readings) -> str:
     """Say why nothing of the election can be checked."""
+    if readings.settings.dry_run:
+        return "DryRun=True"
     return "" if readings.settings.leader_election else "LeaderElection=False"
+
+
+def in_a_dry_run(readings: Readings) -> str:
+    """Say why nothing that an agent writes can be there."""
+    return "DryRun=True: vipmanager status has the differences" if readings.settings.dry_run else ""
 
 
 def without_check(readings: Readings) -> str:
@@ -216,6 +223,7 @@ CHECKS = (
         look=pod.pod_routes,
         after=("floating-ips",),
         pod=True,
+        idle=in_a_dry_run,
     ),
     Check(
         code="gateways",
@@ -270,6 +278,7 @@ CHECKS = (
         "at once by: vipmanager claim",
         look=vpc.routes,
         after=("route-tables",),
+        idle=in_a_dry_run,
     ),
     Check(
         code="overlap",

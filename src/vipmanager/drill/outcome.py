@@ -164,6 +164,13 @@ class Outcome:
             return Verdict.ANSWERED
         return Verdict.WITHIN if worst <= self.at_most else Verdict.BEYOND
 
+    @property
+    def noticed(self) -> bool:
+        """Whether anything shows that there was a failover."""
+        moved = self.handed is not None and self.handed.moved
+        broken = any(one.broken is not None for one in self.kept)
+        return moved or broken or any(s.gaps for s in self.seen)
+
     def timeline(self) -> tuple[Moment, ...]:
         """Give everything in the order in which it happened."""
         moments = [*self.told, *self._breaks()]

@@ -80,8 +80,7 @@ class Drill:
             states = {place: one.state() for place, one in self.held.items()}
         finally:
             prober.close()
-        with prober.tallies() as tallies:
-            self.tallies = tallies
+        self.tallies = prober.tallies()
         end = max(t.times[-1] for t in self.tallies.values())
         found = tuple(seen(a, t, since=self.began, until=end) for a, t in self.tallies.items())
         kept = tuple(
@@ -110,12 +109,10 @@ class Drill:
     def _await_answers(self, prober: Prober) -> None:
         deadline = time.monotonic() + PATIENCE
         while True:
-            with prober.tallies() as tallies:
-                now = time.monotonic()
-                silent = [a for a, t in tallies.items() if t.steady(now) < STEADY]
+            silent = [a for a, seconds in prober.steady().items() if seconds < STEADY]
             if not silent:
                 return
-            if now > deadline:
+            if time.monotonic() > deadline:
                 raise Permanent(
                     f"{', '.join(silent)} does not answer from here for {STEADY:g} s, so nothing "
                     "was caused",
@@ -137,8 +134,7 @@ class Drill:
             if done is None and (self._failed or self._look()):
                 done = time.monotonic()
             moved = self._moved() or bool(self._failed)
-            with prober.tallies() as tallies:
-                steady = min(t.steady(now) for t in tallies.values())
+            steady = min(prober.steady().values())
             settled = done is not None and min(steady, now - done) >= self.pace.settle
             if (settled and moved) or now > self.began + self.pace.timeout:
                 break

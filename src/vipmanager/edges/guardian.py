@@ -65,21 +65,29 @@ def _ended(number: int, _frame: FrameType | None) -> None:
 
 
 def _stand_by(undo: Callable[[], None], mask: Iterable[int]) -> tuple[int, int]:
-    """Fork the child; give its id, and the end of the pipe that keeps it waiting."""
+    """Fork the child, and wait until it stands by.
+
+    Gives its id, and the end of the pipe that keeps it waiting.
+    """
     waits, end = os.pipe()
+    heard, ready = os.pipe()
     child = os.fork()
     if child:
         os.close(waits)
+        os.close(ready)
+        with os.fdopen(heard, "rb") as stands_by:
+            stands_by.read()
         return child, end
     code = 1
     try:
         os.close(end)
-        code = _child(undo, waits, mask)
+        os.close(heard)
+        code = _child(undo, waits, ready, mask)
     finally:
         os._exit(code)
 
 
-def _child(undo: Callable[[], None], waits: int, mask: Iterable[int]) -> int:
+def _child(undo: Callable[[], None], waits: int, ready: int, mask: Iterable[int]) -> int:
     os.setsid()  # what a terminal or a shell sends to the command is not for the child
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
@@ -87,6 +95,7 @@ def _child(undo: Callable[[], None], waits: int, mask: Iterable[int]) -> int:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1):
         os.dup2(nowhere, stream)
+    os.close(ready)
     if os.read(waits, 1) == _DONE:
         return 0
     _say("it was killed; what it changed is being undone")

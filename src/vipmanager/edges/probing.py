@@ -280,17 +280,32 @@ class Prober:
             one.register(self._selector)
         self._thread.start()
 
-    @contextlib.contextmanager
-    def tallies(self) -> Iterator[Mapping[str, Tally]]:
-        """Look at the accounts, which stand still meanwhile.
+    # No context manager for a caller's look at the accounts: a signal that raises while one is
+    # entered would leave the lock taken, and `close` would wait for ever.
+
+    def steady(self) -> Mapping[str, float]:
+        """Give the seconds for which each address has been steady (`Tally.steady`).
 
         Raises:
             Exception: what ended the prober.
         """
         with self._lock:
-            if self._bug is not None:
-                raise self._bug
-            yield self._tallies
+            self._unless_broken()
+            now = time.monotonic()
+            return {name: tally.steady(now) for name, tally in self._tallies.items()}
+
+    def tallies(self) -> Mapping[str, Tally]:
+        """Give the accounts, once the prober is closed.
+
+        Raises:
+            Exception: what ended the prober.
+        """
+        self._unless_broken()
+        return self._tallies
+
+    def _unless_broken(self) -> None:
+        if self._bug is not None:
+            raise self._bug
 
     def close(self) -> None:
         """Send nothing more, take in what is on its way, and close every socket."""

@@ -26,6 +26,15 @@ _ANSWERED = {"REACHABLE", "STALE", "DELAY", "PROBE", "PERMANENT", "NOARP"}
 """States of a neighbour whose link address is known or not needed (ip-neighbour(8))."""
 
 
+def begins() -> bool:
+    """Tell whether the container's first process is an agent, which may not listen yet."""
+    try:
+        words = Path("/proc/1/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"run" in words and any(w.endswith(b"vipmanager") for w in words)
+
+
 class Container:
     """The container that this process runs in."""
 
