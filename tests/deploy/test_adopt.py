@@ -139,6 +139,54 @@ def test_an_account_of_its_own_gets_the_rights(tmp_path: Path) -> None:
     assert len(bound) == 3
 
 
+FOREIGN: Document = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "oam"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "oam"},
+    "subjects": [{"kind": "ServiceAccount", "name": "oam"}],
+}
+PLAIN = {
+    **APPLICATION["spec"],
+    "template": merged(
+        APPLICATION["spec"]["template"],
+        {"spec": {"serviceAccountName": "oam", "initContainers": [{"name": "a", "image": "b:1"}]}},
+    ),
+}
+OPTED_OUT: Document = {
+    **APPLICATION,
+    "metadata": {"name": "oam", "labels": {"vipmanager/beside": "no"}},
+    "spec": PLAIN,
+}
+
+
+def test_what_is_not_vipmanager_s_stays_as_it_is(tmp_path: Path) -> None:
+    patches = yaml.safe_load(block("patches for an account of its own"))
+    more = ("cordon", "events", "heartbeat-key")
+    objects = beside(tmp_path, APPLICATION, OPTED_OUT, FOREIGN, patches=patches, more=more)
+    assert [each for each in objects if each["metadata"]["name"] == "oam"] == [FOREIGN, OPTED_OUT]
+
+
+def test_two_replicas_are_what_the_page_has(tmp_path: Path) -> None:
+    deployment, budget = yaml.safe_load_all(block("two replicas"))
+    objects = beside(tmp_path, merged(APPLICATION, deployment), budget)
+    check_schemas(objects, KUBERNETES[-1])
+    made, shipped = (
+        only(objects, "Deployment")["spec"],
+        only(overlay("nonvpc-standby"), "Deployment"),
+    )
+    for key in ("replicas", "strategy"):
+        assert made[key] == shipped["spec"][key]
+    assert agent(made["template"]["spec"])
+    (apart,) = made["template"]["spec"]["affinity"]["podAntiAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]
+    assert apart["topologyKey"] == "kubernetes.io/hostname"
+    labels = made["template"]["metadata"]["labels"]
+    assert apart["labelSelector"] == budget["spec"]["selector"] == {"matchLabels": labels}
+    assert budget["spec"]["maxUnavailable"] == 1
+
+
 def test_the_heartbeat_key_fits_it(tmp_path: Path) -> None:
     objects = beside(tmp_path, STATEFUL, more=("heartbeat-key",))
     check_schemas(objects, KUBERNETES[-1])
