@@ -3,10 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-from vipmanager_lab.netns import Netns
 
 _BIN = Path("/run/vipmanager-lab")
 """In the sandbox's own /run."""
@@ -16,14 +14,18 @@ _GRACE = 2.0
 
 
 def execute(
-    netns: Netns, argv: Sequence[str], environment: Mapping[str, str], *, interactive: bool
+    popen: Callable[..., subprocess.Popen[bytes]],
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    interactive: bool,
 ) -> int:
     """Run a command to its end with the caller's output; give its exit code as a shell does.
 
     Args:
-        netns: where.
+        popen: starts it, as `subprocess.Popen` does, in the namespace where it shall run.
         argv: what.
-        environment: of the pod's container.
+        environment: of the pod's container, or what else it shall have.
         interactive: whether it may read from the caller's input, and has a terminal.
 
     Raises:
@@ -35,7 +37,7 @@ def execute(
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        process = netns.popen(
+        process = popen(
             argv,
             stdin=None if interactive else subprocess.DEVNULL,
             env={**mine, **environment, "PATH": ":".join(paths)},

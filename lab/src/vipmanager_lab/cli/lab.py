@@ -38,6 +38,7 @@ A VPC with zones a and b, and a client. Begin with
 _CLUSTER_INTRO = """\
 A real Kubernetes with a node in each of two zones, in a VPC with a client. Begin with
   kubectl apply -k deploy/manifests/overlays/nonvpc-standby
+It is in the namespace telco, as all that names none.
 `help` lists all commands, `quit` ends it."""
 
 
@@ -116,7 +117,7 @@ def _with_pods(world: "World") -> int:
 
 
 def _in_a_cluster(world: "World") -> int:
-    from vipmanager_lab.cli.lab_commands import ClusterLab  # noqa: PLC0415 - as above
+    from vipmanager_lab.cli.cluster_commands import ClusterLab  # noqa: PLC0415 - as above
     from vipmanager_lab.kubernetes.assets import find  # noqa: PLC0415 - needs binaries
     from vipmanager_lab.kubernetes.joined import Joined  # noqa: PLC0415 - as above
     from vipmanager_lab.kubernetes.plane import Plane  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""What `vipmanager lab` can do: its commands, for pods of the lab's own and for a real cluster."""
+"""What `vipmanager lab` can do in any world, and with pods of the lab's own."""
 
 import shlex
 import signal
@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from vipmanager_lab.breakage.api import WORLD_FAULTS
 from vipmanager_lab.breakage.pods import POD_FAULTS
@@ -16,9 +15,6 @@ from vipmanager_lab.netns import Netns
 from vipmanager_lab.replicas import Replica, Replicas
 from vipmanager_lab.shell import execute
 from vipmanager_lab.world import World
-
-if TYPE_CHECKING:
-    from vipmanager_lab.kubernetes.joined import Joined
 
 _PROGRAMS = {
     "ip": "its interfaces, routes and rules: ip route",
@@ -107,7 +103,7 @@ class WorldLab:
         if netns is None:
             raise ValueError(f"there is no {place}: expected {', '.join(self._places())}")
         environment = self._world.container_environment(self._environment(place))
-        code = execute(netns, argv, environment, interactive=sys.stdin.isatty())
+        code = execute(netns.popen, argv, environment, interactive=sys.stdin.isatty())
         if code:
             print(f"(exit code {code})")
 
@@ -299,76 +295,6 @@ class PodLab(WorldLab):
         if words and words[0] in {one.name for one in self._group.running}:
             return self._scene.pod(words), words[1:]
         return self._scene.pod([]), words
-
-
-class ClusterLab(WorldLab):
-    """A real cluster, whose nodes run what kubectl applies."""
-
-    def __init__(self, world: World, joined: "Joined") -> None:
-        scene = Scene(world=world, arc=joined.arc, floating=world.floating())
-        super().__init__(world, scene, (*WORLD_FAULTS, self._power_cut()))
-        self._joined = joined
-        self._answering: set[str] = set()
-        """Pods in which the lab's application was started beside what their image would be."""
-
-    def groups(self) -> Mapping[str, Sequence[Command]]:
-        """Give the commands, by heading."""
-        return {
-            "the cluster": [
-                Command(
-                    usage="kubectl ...",
-                    says="ask it: kubectl get pods; for logs and exec, the next two",
-                    run=self._kubectl,
-                ),
-                Command(usage="logs POD [CONTAINER]", says="what it printed", run=self._logs),
-                Command(
-                    usage="exec POD COMMAND ...",
-                    says="a command in a pod's vipmanager: exec POD vipmanager status",
-                    run=self._exec,
-                ),
-            ],
-            **super().groups(),
-        }
-
-    def probe(self, words: list[str]) -> None:
-        """Let every pod answer, and probe the floating IPs from the client."""
-        for name, pod in self._joined.pods.items():
-            if name not in self._answering and pod.netns is not None:
-                self._answering.add(name)
-                self._world.application(pod.netns, self._floating)
-        super().probe(words)
-
-    def _power_cut(self) -> NamedFault:
-        def begin(scene: Scene, words: Sequence[str]) -> Begun:
-            zone = scene.zone(words)
-            self._joined.lose(zone)
-            return Begun(
-                said=f"node-{zone} has no power, and nobody is told",
-                undo=partial(self._joined.regain, zone),
-            )
-
-        return NamedFault(usage="fail ZONE", says="cut the power of a node", begin=begin)
-
-    def _kubectl(self, words: list[str]) -> None:
-        if words[:1] in (["exec"], ["logs"]):
-            raise ValueError(f"the nodes have no port for it: type `{words[0]}` alone")
-        done = self._joined.kubectl(*words)
-        print(done.stdout, end="")
-        print(done.stderr, end="", file=sys.stderr)
-        if done.returncode:
-            raise RuntimeError(f"exit code {done.returncode}")
-
-    def _logs(self, words: list[str]) -> None:
-        if not words:
-            raise ValueError("expected a pod")
-        pod, container = (*words, "vipmanager")[:2]
-        print(self._joined.pod(pod).containers[container].logs())
-
-    def _exec(self, words: list[str]) -> None:
-        if len(words) < 2:  # noqa: PLR2004 - where and what
-            raise ValueError("expected a pod and a command")
-        done = self._joined.pod(words[0]).containers["vipmanager"].execute(words[1:])
-        print(done.output, end="")
 
 
 def _seconds(words: Sequence[str], default: float) -> float:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from vipmanager_lab import arc
@@ -144,15 +145,24 @@ class Joined(Closing):
             timeout=seconds,
         )
 
+    def kubeconfig(self) -> Path:
+        """Write what an administrator's own tools need, in the lab's namespace."""
+        return self.plane.kubeconfig("lab", ADMINS, namespace=NAMESPACE)
+
     def pod(self, name: str) -> Pod:
-        """Give a pod of the namespace that runs on one of the nodes.
+        """Give a pod that runs on one of the nodes, by its name, or by NAMESPACE/NAME.
 
         Raises:
-            KeyError: there is none.
+            ValueError: there is none.
         """
-        pod = self.pods.get(f"{NAMESPACE}/{name}")
+        namespace, _, name = name.rpartition("/")
+        namespace = namespace or NAMESPACE
+        pod = self.pods.get(f"{namespace}/{name}")
         if pod is None:
-            raise KeyError(f"pod {name} runs on no node")
+            raise ValueError(
+                f"no pod {name} of the namespace {namespace} is on a node; "
+                "`kubectl get pods -A` lists all, and NAMESPACE/POD names one of another namespace"
+            )
         return pod
 
     @property

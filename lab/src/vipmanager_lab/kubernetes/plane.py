@@ -140,8 +140,10 @@ class Plane(Closing):
         """Give the context of one who serves in the API's place, as a load balancer does."""
         return self._signers[-1].server(addresses)
 
-    def kubeconfig(self, user: str, groups: Sequence[str] = ()) -> Path:
-        """Write what kubectl needs to be somebody."""
+    def kubeconfig(
+        self, user: str, groups: Sequence[str] = (), *, namespace: str = "default"
+    ) -> Path:
+        """Write what kubectl needs to be somebody, in a namespace where it names none."""
         path = self.folder / f"{user}.kubeconfig"
         certificate = str(self._user(user, groups))
         config = {
@@ -159,7 +161,9 @@ class Plane(Closing):
                     "user": {"client-certificate": certificate, "client-key": certificate},
                 }
             ],
-            "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": user}}],
+            "contexts": [
+                {"name": "lab", "context": {"cluster": "lab", "user": user, "namespace": namespace}}
+            ],
             "current-context": "lab",
         }
         path.write_text(yaml.safe_dump(config))
