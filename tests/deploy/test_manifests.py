@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 
 from deploy.rendered import (
     BASE,
+    DEPLOY,
     KUBERNETES,
     MANIFESTS,
     MODES,
@@ -127,11 +128,11 @@ def test_the_agent_is_told_the_pod_s_addresses_and_what_multus_attached(name: st
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
-def test_what_takes_the_taint_off_is_valid_and_takes_off_what_the_guide_sets(version: str) -> None:
+def test_what_takes_the_taint_off_is_valid_and_takes_off_what_nodes_have(version: str) -> None:
     objects = documents(READY)
     check_schemas(objects, version)
-    guide = (MANIFESTS.parents[1] / "docs" / "deploy.md").read_text()
-    taint = re.search(r"NodeTaints=(\w+)=\w+:(\w+)", guide)
+    group = (DEPLOY / "cloudformation" / "eks-multiaz-nodegroup-multus.yaml").read_text()
+    taint = re.search(r"--register-with-taints=(\w+)=\w+:(\w+)", group)
     assert taint is not None
     spec = only(objects, "DaemonSet")["spec"]["template"]["spec"]
     assert spec["tolerations"] == [{"operator": "Exists"}]
