@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from clusters import NAMESPACE
 from drill_fixtures import HERE, LEASE, NODE, OTHER, Site
 from pty_terminal import Typist, plain
 from vipmanager.drill.mark import Mark
-from vipmanager_lab.kube.kinds import NODES
+from vipmanager_lab.kube.kinds import NODES, PODS
 from vipmanager_lab.kube.store import Key
 
 
@@ -87,3 +88,14 @@ def test_a_reader_that_has_enough_is_no_signal() -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert b"signal" not in process.stderr.read()
+
+
+def test_a_pod_that_went_by_itself_is_no_success_of_the_drill(site: Site) -> None:
+    command = drilled(site, "--delete-pod", f"{NAMESPACE}/standby", "--settle", "1s")
+    with Typist(command, columns=300) as person:
+        person.expect(r"Go on\? \[y/N\] ")
+        site.store.delete(Key(PODS, NAMESPACE, "standby"))
+        person.type("y\r")
+        assert person.end() == 1
+        said = "pod telco/standby was gone before it was deleted, so nothing was caused"
+        assert said in " ".join(plain(person.printed).split())

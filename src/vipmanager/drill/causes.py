@@ -70,6 +70,7 @@ class DeletePods:
     def __init__(self, kube: Kube, victims: Sequence[Victim], *, evict: bool = False) -> None:
         """Do nothing yet."""
         self._kube, self.victims, self._evict = kube, victims, evict
+        self._tried: set[str] = set()
         self._asked: set[str] = set()
         self._gone: set[str] = set()
         self._refused: dict[str, str] = {}
@@ -103,6 +104,8 @@ class DeletePods:
 
     def _ask(self, each: Victim, tell: Tell) -> None:
         done = "evicted" if self._evict else "deleted"
+        tried = each.uid in self._tried  # its answer may have been lost
+        self._tried.add(each.uid)
         try:
             self._order(each)
         except Throttled as failure:  # a PodDisruptionBudget: in time it allows it
@@ -110,7 +113,12 @@ class DeletePods:
                 self._refused[each.uid] = failure.what
                 tell(f"pod {each} is not {done} yet: {failure.what}")
             return
-        except (Conflict, Missing):
+        except (Conflict, Missing) as failure:
+            if not (tried or self._evict):  # of those on a node, some may end by themselves
+                raise Permanent(
+                    f"pod {each} was gone before it was {done}, so nothing was caused",
+                    "start the drill again, with the pod that runs now",
+                ) from failure
             tell(f"pod {each} was gone before it was {done}")
         else:
             tell(f"pod {each} is told to end ({done})")
