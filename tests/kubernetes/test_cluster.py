@@ -24,3 +24,27 @@ def test_a_controller_manager_that_ended_beside_a_dead_api_server_is_there_again
     plane.admin.create("/api/v1/namespaces", {"metadata": {"name": "after-a-crash"}})
     account = "/api/v1/namespaces/after-a-crash/serviceaccounts/default"
     await_true("it has its account", lambda: bool(plane.admin.get(account)))
+
+
+def test_a_scheduler_schedules_after_a_rotation_and_the_api_server_s_next_start(
+    plane: Plane,
+) -> None:
+    plane.admin.create("/api/v1/namespaces", {"metadata": {"name": "rotated"}})
+    space = "/api/v1/namespaces/rotated"
+    await_true("an account", lambda: bool(plane.admin.get(f"{space}/serviceaccounts/default")))
+
+    def is_looked_at(name: str) -> bool:
+        told = plane.admin.get(f"{space}/pods/{name}")["status"].get("conditions", ())
+        return any(one["type"] == "PodScheduled" for one in told)
+
+    for name in ("before", "after"):
+        spec = {
+            "nodeSelector": {"no": "node"},
+            "containers": [{"name": "app", "image": "app"}],
+        }
+        plane.admin.create(f"{space}/pods", {"metadata": {"name": name}, "spec": spec})
+        await_true(f"the scheduler has looked at {name}", lambda n=name: is_looked_at(n))  # type: ignore[misc]
+        if name == "before":
+            plane.rotate()
+            plane.apiserver.kill()
+            plane.start_apiserver()

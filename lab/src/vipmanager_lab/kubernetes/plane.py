@@ -202,12 +202,14 @@ class Plane(Closing):
         """Sign by a new authority; the old one is still trusted, as while a rotation lasts.
 
         The API server reads its new certificate by itself (kube-apiserver, dynamiccertificates);
-        the controller manager tells ca.crt to every namespace when it starts.
+        the controller manager tells ca.crt to every namespace when it starts. A client may read
+        whom it trusts once: without the scheduler's restart nothing was scheduled later on.
         """
         self._signers.append(Authority())
         self._write_certificates()
-        self.controllers.stop()
-        self.controllers.start()
+        for one in (self.controllers, self.scheduler):
+            one.stop()
+            one.start()
 
     # --- its parts -----------------------------------------------------------------------------
 
