@@ -9,6 +9,7 @@ from vipmanager.core.actions import Action, AddRoute, CloudAction, RemoveRoute, 
 from vipmanager.core.findings import Condition, Finding, find
 from vipmanager.core.plan import Plan
 from vipmanager.core.podnet import HELD_TABLE, OPENED_TABLE
+from vipmanager.core.text import listed
 from vipmanager.core.values import Network
 from vipmanager.core.verdict import RouteDecision
 
@@ -51,7 +52,7 @@ def _steers(actions: Iterable[CloudAction], judged: Sequence[RouteDecision]) -> 
             eni=writes[0].eni,
             count=len(writes),
             total=sum(j.steer.destination == destination for j in judged),
-            routes=_listed(f"{w.table} ({w.reason})" for w in writes),
+            routes=listed((f"{w.table} ({w.reason})" for w in writes), SHOWN),
         )
 
 
@@ -61,11 +62,5 @@ def _pod(actions: Sequence[Action]) -> Iterable[Finding]:
             Condition.WOULD_CHANGE_POD,
             "pod",
             count=len(actions),
-            changes=_listed(map(str, actions)),
+            changes=listed(map(str, actions), SHOWN),
         )
-
-
-def _listed(items: Iterable[str]) -> str:
-    every = list(items)
-    more = len(every) - SHOWN
-    return ", ".join(every[:SHOWN]) + (f" and {more} more" if more > 0 else "")

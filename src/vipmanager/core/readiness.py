@@ -27,8 +27,9 @@ class Readiness:
 
     def after(self, report: Report) -> "Readiness":
         """Give the readiness after one more pass."""
-        dry = next((f for f in report.findings if f.condition is Condition.DRY_RUN), None)
-        return Readiness(ready=True, why=dry.text) if dry is not None else self._judged(report)
+        if report.dry_run:
+            return Readiness(ready=True, why=Condition.DRY_RUN.value.text)
+        return self._judged(report)
 
     def _judged(self, report: Report) -> "Readiness":
         standby = report.role is Role.STANDBY and report.observed

@@ -114,6 +114,11 @@ class Report:
         return self.observed and not self.waiting and not self.changed
 
     @property
+    def dry_run(self) -> bool:
+        """Whether it only says what would be done."""
+        return any(f.condition is Condition.DRY_RUN for f in self.findings)
+
+    @property
     def yields(self) -> bool:
         """Whether a floating IP is left to another agent, which took it or is to take it."""
         return any(f.condition.value.yields for f in self.findings)

@@ -5,7 +5,7 @@ moves the cursor, or a mark that turns the direction of what follows. It is esca
 in (`edges`, and in a `Failure`), so that nothing behind has to think of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 LONGEST: Final = 512
@@ -36,6 +36,13 @@ def printable(text: object, longest: int = LONGEST) -> str:
 def words(text: str, longest: int = LONGEST) -> str:
     """Give a message of several lines, such as an error page, as its words in one line."""
     return printable(" ".join(text[: 2 * longest].split()), longest)
+
+
+def listed(items: Iterable[str], most: int) -> str:
+    """List so many of them, and tell how many more there are."""
+    every = list(items)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
 
 
 def quoted(text: str, longest: int = LONGEST) -> str:

@@ -4,12 +4,13 @@ A reading that shows a route of ours elsewhere, or gone, and the one before it b
 which it was written; CloudTrail names the caller.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
 from vipmanager.core.findings import Condition, Finding, find
+from vipmanager.core.text import listed
 from vipmanager.core.values import DesiredRoute
 from vipmanager.core.verdict import RouteDecision, target_of
 
@@ -87,7 +88,7 @@ class Trail:
                 Condition.CHANGED_BY_ANOTHER,
                 destination,
                 destination=destination,
-                tables=_named([s.table for s in steers]),
+                tables=listed([s.table for s in steers], 1),
                 became=change.became,
                 after=_stamp(change.after),
                 before=_stamp(change.before),
@@ -118,11 +119,6 @@ def _change(judged: RouteDecision, seen: float, missed: float) -> Change:
         return Change(call="DeleteRoute", became="deleted", after=after, before=before)
     became = f"pointed at {judged.route.target}"
     return Change(call="ReplaceRoute", became=became, after=after, before=before)
-
-
-def _named(tables: Sequence[str]) -> str:
-    more = len(tables) - 1
-    return tables[0] + (f" and {more} more" if more else "")
 
 
 def _stamp(wall: float) -> str:

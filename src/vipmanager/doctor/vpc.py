@@ -1,6 +1,6 @@
 """Looks at the VPC: route tables, routes, ENIs, quotas."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import permutations
 
 from vipmanager.core.findings import Condition, find
@@ -8,10 +8,14 @@ from vipmanager.core.floating import occupants
 from vipmanager.core.lease_verdict import served
 from vipmanager.core.places import unknown_zone
 from vipmanager.core.settings import Pattern
+from vipmanager.core.text import listed
 from vipmanager.core.values import CloudRoute, Network, RouteTable, TargetKind, covers
 from vipmanager.core.verdict import RouteDecision, Verdict
 from vipmanager.doctor.check import Issue, Seen, Severity, issue, told
 from vipmanager.doctor.readings import Readings
+
+SHOWN = 5
+"""How many of a kind one sentence lists."""
 
 QUOTA = 500
 """Routes in a table that were not propagated, for each family (VPC quotas page, L-93826ACB)."""
@@ -48,7 +52,7 @@ def route_tables(readings: Readings) -> Seen:
     """Name the selected tables."""
     tables = readings.want().tables
     known = len(readings.observed().facts.cloud.tables)
-    return Seen(note=f"{len(tables)} of {known}: {_names(t.id for t in tables)}")
+    return Seen(note=f"{len(tables)} of {known}: {listed((t.id for t in tables), SHOWN)}")
 
 
 def eni_tags(readings: Readings) -> Seen:
@@ -92,7 +96,7 @@ def _foreign(route: CloudRoute | None) -> bool:
 
 def _misled(group: Sequence[RouteDecision], tables: int) -> str:
     steer = group[0].steer
-    places = _names(f"{j.steer.table} ({_target(j.route)})" for j in group)
+    places = listed((f"{j.steer.table} ({_target(j.route)})" for j in group), SHOWN)
     return (
         f"{steer.destination} does not lead to {steer.eni} in {len(group)} of {tables} route "
         f"tables: {places}"
@@ -103,12 +107,6 @@ def _target(route: CloudRoute | None) -> str:
     if route is None:
         return "no route"
     return f"{route.target}{', a blackhole' if route.blackhole else ''}"
-
-
-def _names(names: Iterable[str], most: int = 5) -> str:
-    found = list(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
 
 
 def dummy_subnets(readings: Readings) -> Seen:
@@ -133,10 +131,10 @@ def dummy_subnets(readings: Readings) -> Seen:
                 subnet=subnet.id,
                 destination=ip.destination,
                 eni=ip.eni,
-                enis=_names(sorted(e.id for e in inside)),
+                enis=listed(sorted(e.id for e in inside), SHOWN),
             )
             found.append(told(held, Severity.WARNING))
-    return Seen(note=_names(subnets), issues=tuple(found))
+    return Seen(note=listed(subnets, SHOWN), issues=tuple(found))
 
 
 def overlap(readings: Readings) -> Seen:

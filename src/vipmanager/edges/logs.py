@@ -89,8 +89,7 @@ class LogReporter:
 
     def report(self, report: Report) -> None:
         """Take one pass's report."""
-        dry = any(f.condition is Condition.DRY_RUN for f in report.findings)
-        for done in report.done if not dry else ():  # marks in memory
+        for done in report.done if not report.dry_run else ():  # marks in memory
             self._done(done, report)
         self._findings(report)
         if report.whole and report.observed and report.aside != self._aside:

@@ -37,7 +37,7 @@ from vipmanager.edges.aws.failures import (
     refused,
     unreached,
 )
-from vipmanager.edges.aws.session import pools, trimmed_session, wired
+from vipmanager.edges.aws.session import client, pools, trimmed_session
 from vipmanager.edges.wire.connection import SILENT, Call, calling, current
 from vipmanager.ports import Fence, Seen, unseen
 
@@ -282,18 +282,17 @@ class Ec2:
         return self._connect(session)
 
     def _connect(self, session: "Session") -> Any:  # noqa: ANN401
-        from botocore.config import Config  # noqa: PLC0415 - slow to import
-
-        config = Config(
+        credentials.settle(session, self._region)
+        return client(
+            session,
+            "ec2",
+            self._region,
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
-            retries={"total_max_attempts": 1, "mode": "standard"},
             max_pool_connections=CONNECTIONS,
             tcp_keepalive=True,
             user_agent_extra="vipmanager",
         )
-        credentials.settle(session, self._region)
-        return wired(session.create_client("ec2", region_name=self._region, config=config))
 
 
 def _outlived(error: BaseException | None) -> bool:

@@ -13,7 +13,7 @@ from vipmanager.core.values import EniId, RouteTableId, VpcId
 from vipmanager.edges.aws.credentials import signing
 from vipmanager.edges.aws.ec2 import CONNECT_TIMEOUT, PAGE
 from vipmanager.edges.aws.failures import WouldSucceed, iam_action, refused, unreached
-from vipmanager.edges.aws.session import wired
+from vipmanager.edges.aws.session import client
 from vipmanager.edges.wire.connection import Call, calling
 
 MEASURE_MODELS = Path(__file__).parent / "measure_models"
@@ -183,18 +183,17 @@ class ScratchEc2:
 
     @cached_property
     def _client(self) -> Any:  # noqa: ANN401 - botocore makes clients at run time
-        from botocore.config import Config  # noqa: PLC0415 - slow to import
-
-        config = Config(
+        session = signing(self._region)
+        session.get_component("data_loader").search_paths.insert(0, str(MEASURE_MODELS))
+        return client(
+            session,
+            "ec2",
+            self._region,
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
-            retries={"total_max_attempts": 1, "mode": "standard"},
             tcp_keepalive=True,
             user_agent_extra="vipmanager-measure",
         )
-        session = signing(self._region)
-        session.get_component("data_loader").search_paths.insert(0, str(MEASURE_MODELS))
-        return wired(session.create_client("ec2", region_name=self._region, config=config))
 
 
 def _tagged(kind: str, tags: Mapping[str, str]) -> list[dict[str, object]]:

@@ -64,7 +64,22 @@ def _watch(session: "Session", seen: Seen) -> None:
     events.register_last("response-received", ends)
 
 
-def wired(client: Any) -> Any:  # noqa: ANN401 - botocore makes clients at run time
+def client(session: "Session", service: str, region: str | None, **options: object) -> Any:  # noqa: ANN401
+    """Make a client that tries each call once (the engine tries again), over `edges.wire`.
+
+    Args:
+        session: whose credentials and models it has.
+        service: as botocore names it.
+        region: of its endpoint.
+        options: more of botocore's `Config`, time-outs first.
+    """
+    from botocore.config import Config  # noqa: PLC0415 - slow to import
+
+    config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, **options)
+    return _wired(session.create_client(service, region_name=region, config=config))
+
+
+def _wired(client: Any) -> Any:  # noqa: ANN401 - botocore makes clients at run time
     """Give a client, before its first call, the connections of `edges.wire`."""
     http = client._endpoint.http_session  # noqa: SLF001 - botocore takes no other class of it
     http._manager.pool_classes_by_scheme = pool.aws()  # noqa: SLF001

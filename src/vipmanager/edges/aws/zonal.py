@@ -10,7 +10,7 @@ from vipmanager.core.text import all_printable, printable, words
 from vipmanager.edges.aws.credentials import signing
 from vipmanager.edges.aws.ec2 import CONNECT_TIMEOUT, READ_TIMEOUT
 from vipmanager.edges.aws.failures import unreached
-from vipmanager.edges.aws.session import wired
+from vipmanager.edges.aws.session import client
 
 ACTION = "arc-zonal-shift:GetManagedResource"
 """The IAM action, on the cluster's ARN."""
@@ -64,17 +64,14 @@ class ZonalShifts:
 
     @cached_property
     def _client(self) -> Any:  # noqa: ANN401 - botocore makes clients at run time
-        from botocore.config import Config  # noqa: PLC0415 - slow to import
-
-        config = Config(
+        return client(
+            signing(self._region),
+            "arc-zonal-shift",
+            self._region,
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
-            retries={"total_max_attempts": 1, "mode": "standard"},
             user_agent_extra="vipmanager",
         )
-        session = signing(self._region)
-        made = session.create_client("arc-zonal-shift", region_name=self._region, config=config)
-        return wired(made)
 
 
 class Shifts(Protocol):
